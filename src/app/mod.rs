@@ -1,0 +1,6 @@
+//! The running program: takes commands, drains engine events, owns what is on screen.
+
+/// Runs the window, or the headless verb named on the command line.
+pub fn start() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

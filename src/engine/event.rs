@@ -1,0 +1,134 @@
+//! What the engine tells.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::session::TokenTrace;
+
+/// An event from the engine's worker thread.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Bytes read so far, of how many, and the rate.
+    LoadProgress { path: PathBuf, bytes_done: u64, bytes_total: u64, bytes_per_sec: f64 },
+    /// The model is ready.
+    Loaded(Box<ModelFacts>),
+    /// It is not; the model that was loaded (if any) still is. `cancelled` when asked for.
+    LoadFailed { path: PathBuf, message: String, cancelled: bool },
+    /// The model is gone.
+    Unloaded,
+    /// The prompt's length in tokens and how many of them the cache already held.
+    ReplyStarted { id: u64, prompt_tokens: usize, reused_tokens: usize },
+    /// Prompt tokens fed so far.
+    Prefill { id: u64, done: usize, total: usize },
+    /// One token of the reply.
+    Token { id: u64, trace: Box<TokenTrace> },
+    /// The reply is over.
+    ReplyDone { id: u64, reason: StopReason, timings: ReplyTimings, recipe: Box<Recipe> },
+    /// The reply could not be made, or broke off; what came before stands.
+    ReplyFailed { id: u64, message: String },
+    /// Answer to `Request::Count`.
+    Counted { ticket: u64, tokens: Result<usize, String> },
+    /// Answer to `Request::Scan`.
+    Scanned { found: Vec<FoundModel>, skipped: Vec<SkippedModel> },
+    /// Answer to `Request::Inspect`: facts without loading, or why it is refused.
+    Inspected { path: PathBuf, outcome: Result<Box<ModelFacts>, String> },
+}
+
+/// Why a reply ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// The model ended its turn.
+    EndOfText,
+    /// A stop string came up.
+    StopString(String),
+    /// `max_tokens` reached.
+    MaxTokens,
+    /// The context is full.
+    ContextFull,
+    /// The person pressed Stop.
+    Stopped,
+}
+
+/// How long the parts of a reply took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReplyTimings {
+    pub prompt_tokens: usize,
+    pub reused_tokens: usize,
+    pub reply_tokens: usize,
+    pub prefill_secs: f64,
+    /// From the request to the first token.
+    pub first_token_secs: f64,
+    /// From the first token to the last.
+    pub decode_secs: f64,
+}
+
+/// What a reply was made with: enough to make it again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Hash over config, tokenizer and a sample of the weights.
+    pub model_fingerprint: String,
+    pub model_name: String,
+    /// Hash of the chat template, empty for raw prompts.
+    pub template_fingerprint: String,
+    /// The device and weight form, as the window shows them.
+    pub device: String,
+    pub weights: String,
+    /// The plan in TOML, and each later change with the reply token it took effect before.
+    pub plan: String,
+    pub plan_changes: Vec<(usize, String)>,
+    /// Number of the reply, the second part of every draw's key.
+    pub reply: u64,
+    pub tiller_version: String,
+}
+
+/// What is known of a model, loaded or only inspected.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    pub path: PathBuf,
+    pub name: String,
+    /// `llama`, `qwen3`, …
+    pub family: String,
+    pub parameters: u64,
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub layer_count: usize,
+    pub context_length: usize,
+    /// Positions the cache was given.
+    pub cache_length: usize,
+    /// Estimated or actual bytes.
+    pub weight_bytes: u64,
+    pub cache_bytes: u64,
+    /// The form in the file and the form in memory, as one short phrase each.
+    pub stored_as: String,
+    pub held_as: String,
+    /// The device in use and, where it is not the best one, why.
+    pub device: String,
+    pub device_note: String,
+    pub fingerprint: String,
+    pub template_fingerprint: String,
+    /// Where the chat template came from, or that there is none.
+    pub template_source: String,
+    /// The model's own recommended sampling, as far as its files say.
+    pub recommended: Option<crate::steer::Sampling>,
+    /// Family parameters worth showing, name and value.
+    pub details: Vec<(String, String)>,
+}
+
+/// A model found in a store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundModel {
+    pub path: PathBuf,
+    pub name: String,
+    /// `bundled`, `Hugging Face cache`, `LM Studio`, `Ollama`, `llama.cpp cache` or `folder`.
+    pub store: String,
+    pub bytes: u64,
+}
+
+/// Something that looked like a model and was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedModel {
+    pub path: PathBuf,
+    pub reason: String,
+}

@@ -1,0 +1,92 @@
+//! What the window or a headless verb may ask of the engine.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::steer::Plan;
+
+/// A request to the engine's one worker thread. Stop and cancel do not travel here: they are flags
+/// on the handle, so that they act at once.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Replace the model in memory; on failure the one that was loaded stays.
+    Load { path: PathBuf, options: LoadOptions },
+    /// Drop the model.
+    Unload,
+    /// Generate one reply.
+    Reply(Box<ReplyRequest>),
+    /// Change the plan of the reply under way from the next token on.
+    SetPlan(Plan),
+    /// Count the tokens a prompt would take, the draft included; answered by `Event::Counted`.
+    Count { ticket: u64, prompt: Prompt },
+    /// Look for models in the known stores and these folders.
+    Scan { folders: Vec<PathBuf> },
+    /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
+    Inspect { path: PathBuf },
+}
+
+/// How a model is brought into memory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct LoadOptions {
+    /// `auto`, `cpu`, `cuda`, `cuda:1` or `metal`; empty is auto.
+    pub device: String,
+    /// `auto`, `f32`, `bf16`, `f16`, `q8_0` or `q4_k`; empty is auto.
+    pub weights: String,
+    /// Positions of KV cache; `None` takes the model's own, capped by memory.
+    pub context_length: Option<usize>,
+}
+
+/// One reply to generate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplyRequest {
+    /// Chosen by the caller; every event of this reply carries it. With the plan's seed it fixes
+    /// every draw.
+    pub id: u64,
+    /// What the reply answers.
+    pub prompt: Prompt,
+    /// What the reply already begins with: for continue, prefill and branch.
+    pub opening: Opening,
+    /// What steers it.
+    pub plan: Plan,
+}
+
+/// What the model is shown before the reply.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prompt {
+    /// Turns through the model's chat template.
+    Chat(Vec<Turn>),
+    /// Text as it is, no template.
+    Raw(String),
+    /// Token ids as they are.
+    Ids(Vec<u32>),
+}
+
+/// The beginning of the reply that is given rather than generated.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Opening {
+    /// Nothing: the reply starts fresh.
+    #[default]
+    None,
+    /// These tokens exactly (continue, or branch at a token).
+    Tokens(Vec<u32>),
+    /// This text (after an edit by hand).
+    Text(String),
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+/// One message for the chat template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    pub role: Role,
+    pub content: String,
+}

@@ -1,0 +1,87 @@
+//! The seam between a model and everything that decodes with it.
+//!
+//! `decode/` and `steer/` see only this trait, so a toy model in a test, the candle decoder and a
+//! later GPU back end are the same thing to them.
+
+use anyhow::Result;
+
+/// What one pass returned: one row of logits and one final-norm hidden state per asked position.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepOutput {
+    /// Number of rows.
+    pub rows: usize,
+    /// Row-major `[rows, vocab_size]`, f32.
+    pub logits: Vec<f32>,
+    /// Row-major `[rows, hidden_size]`, f32, after the final norm.
+    pub hidden: Vec<f32>,
+}
+
+impl StepOutput {
+    /// The logits of one row.
+    pub fn logits_of(&self, row: usize) -> &[f32] {
+        let width = self.logits.len() / self.rows;
+        &self.logits[row * width..(row + 1) * width]
+    }
+
+    /// The final hidden state of one row.
+    pub fn hidden_of(&self, row: usize) -> &[f32] {
+        let width = self.hidden.len() / self.rows;
+        &self.hidden[row * width..(row + 1) * width]
+    }
+}
+
+/// Which positions of a prefill are returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Only the last position: one row.
+    Last,
+    /// Every position fed: as many rows as ids (for `probe`, datastores, training data).
+    All,
+}
+
+/// A model with a KV cache: a shared prompt part and one tail per row.
+///
+/// Positions count from 0. With one row everything is shared; `gather` makes rows.
+pub trait Runner: Send {
+    /// Columns of the logits.
+    fn vocab_size(&self) -> usize;
+    /// Columns of the hidden state.
+    fn hidden_size(&self) -> usize;
+    /// Most positions the cache may hold.
+    fn context_length(&self) -> usize;
+    /// Rows in play, at least 1.
+    fn rows(&self) -> usize;
+    /// Positions held for each row (shared part and tail together).
+    fn len(&self) -> usize;
+    /// True when nothing is cached.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The ids the first row holds, oldest first: what prefix reuse compares against.
+    fn ids(&self) -> &[u32];
+    /// Feeds ids to the single row in play and appends them to the shared part.
+    ///
+    /// Errors when more than one row is in play, when the context would overflow, or on an id
+    /// outside the vocabulary. Callers feed long prompts in chunks so that Stop can act between.
+    fn prefill(&mut self, ids: &[u32], wanted: Wanted) -> Result<StepOutput>;
+    /// Feeds one id to every row (`ids.len() == rows()`); returns one output row each.
+    fn step(&mut self, ids: &[u32]) -> Result<StepOutput>;
+    /// Row i of the next step continues row `parents[i]` of this one; tails are copied, the
+    /// shared part is not. One parent settles its tail into the shared part.
+    fn gather(&mut self, parents: &[usize]) -> Result<()>;
+    /// Forgets every position from `len` on. Below the shared length the rows collapse to one.
+    fn truncate(&mut self, len: usize) -> Result<()>;
+}
+
+/// Rolls the cache back to the longest prefix it shares with `ids`; returns that length.
+///
+/// At least one id is always left to feed, since a pass is what yields the next logits.
+pub fn reuse_prefix(runner: &mut dyn Runner, ids: &[u32]) -> Result<usize> {
+    let common = runner.ids().iter().zip(ids).take_while(|(a, b)| a == b).count();
+    let keep = common.min(ids.len().saturating_sub(1));
+    if runner.rows() > 1 {
+        runner.gather(&[0])?;
+    }
+    runner.truncate(keep)?;
+    Ok(keep)
+}

@@ -1,0 +1,5 @@
+//! Folders, atomic files, logs, crash report, single instance, and how an error is said.
+
+pub mod problem;
+
+pub use problem::{Cancelled, Problem};

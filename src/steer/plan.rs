@@ -1,0 +1,65 @@
+//! The plan of a reply as plain data: serialised as TOML, changed live, stored in the recipe.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the person can dial for one reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Plan {
+    /// Seed of every draw; the same seed, recipe and device give the same text.
+    pub seed: u64,
+    /// Most tokens the reply may have; `None` means until the context is full.
+    pub max_tokens: Option<usize>,
+    /// The reply ends just before the first occurrence of any of these strings.
+    pub stop: Vec<String>,
+    /// How a token is drawn from the (steered) distribution.
+    pub sampling: Sampling,
+}
+
+/// How a token is drawn. Every neutral value is exactly a no-op.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sampling {
+    /// Logits are divided by this; 0 is greedy, lowest id on ties.
+    pub temperature: f32,
+    /// Keep the k largest logits (ties at the threshold survive); 0 is off.
+    pub top_k: usize,
+    /// Keep the smallest set of tokens whose renormalised mass reaches p; 1 is off.
+    pub top_p: f32,
+    /// Keep tokens at least this fraction as probable as the most probable one; 0 is off.
+    pub min_p: f32,
+    /// Divides positive and multiplies negative logits of tokens seen in the window; 1 is off.
+    pub repetition_penalty: f32,
+    /// Subtracted once from the logit of every token seen in the reply; 0 is off.
+    pub presence_penalty: f32,
+    /// Subtracted per occurrence in the reply; 0 is off.
+    pub frequency_penalty: f32,
+    /// How many last tokens (prompt and reply) the repetition penalty looks at; 0 is all of them.
+    pub repetition_window: usize,
+    /// Added to the logit of a token id, written as a string in TOML.
+    pub logit_bias: BTreeMap<String, f32>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { seed: 0, max_tokens: None, stop: Vec::new(), sampling: Sampling::default() }
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 0.7,
+            top_k: 0,
+            top_p: 0.95,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            repetition_window: 64,
+            logit_bias: BTreeMap::new(),
+        }
+    }
+}

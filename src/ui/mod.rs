@@ -1,0 +1,1 @@
+//! Panels and widgets: they draw values and send commands. Nothing here knows candle.

@@ -1,0 +1,2 @@
+//! One test binary for everything that is tested from outside the library: linking once is what
+//! keeps the suite quick on two cores.

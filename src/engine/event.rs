@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{FoundModel, ModelFacts, SkippedModel};
 use crate::session::TokenTrace;
 
 /// An event from the engine's worker thread.
@@ -81,54 +82,4 @@ pub struct Recipe {
     /// Number of the reply, the second part of every draw's key.
     pub reply: u64,
     pub tiller_version: String,
-}
-
-/// What is known of a model, loaded or only inspected.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ModelFacts {
-    pub path: PathBuf,
-    pub name: String,
-    /// `llama`, `qwen3`, …
-    pub family: String,
-    pub parameters: u64,
-    pub vocab_size: usize,
-    pub hidden_size: usize,
-    pub layer_count: usize,
-    pub context_length: usize,
-    /// Positions the cache was given.
-    pub cache_length: usize,
-    /// Estimated or actual bytes.
-    pub weight_bytes: u64,
-    pub cache_bytes: u64,
-    /// The form in the file and the form in memory, as one short phrase each.
-    pub stored_as: String,
-    pub held_as: String,
-    /// The device in use and, where it is not the best one, why.
-    pub device: String,
-    pub device_note: String,
-    pub fingerprint: String,
-    pub template_fingerprint: String,
-    /// Where the chat template came from, or that there is none.
-    pub template_source: String,
-    /// The model's own recommended sampling, as far as its files say.
-    pub recommended: Option<crate::steer::Sampling>,
-    /// Family parameters worth showing, name and value.
-    pub details: Vec<(String, String)>,
-}
-
-/// A model found in a store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FoundModel {
-    pub path: PathBuf,
-    pub name: String,
-    /// `bundled`, `Hugging Face cache`, `LM Studio`, `Ollama`, `llama.cpp cache` or `folder`.
-    pub store: String,
-    pub bytes: u64,
-}
-
-/// Something that looked like a model and was passed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkippedModel {
-    pub path: PathBuf,
-    pub reason: String,
 }

@@ -3,5 +3,5 @@
 pub mod event;
 pub mod request;
 
-pub use event::{Event, ModelFacts, ReplyTimings, StopReason};
-pub use request::{LoadOptions, Opening, Prompt, ReplyRequest, Request, Role, Turn};
+pub use event::{Event, Recipe, ReplyTimings, StopReason};
+pub use request::{Opening, Prompt, ReplyRequest, Request, Turn};

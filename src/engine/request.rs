@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::LoadOptions;
+use crate::session::Role;
 use crate::steer::Plan;
 
 /// A request to the engine's one worker thread. Stop and cancel do not travel here: they are flags
@@ -24,18 +26,6 @@ pub enum Request {
     Scan { folders: Vec<PathBuf> },
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
     Inspect { path: PathBuf },
-}
-
-/// How a model is brought into memory.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct LoadOptions {
-    /// `auto`, `cpu`, `cuda`, `cuda:1` or `metal`; empty is auto.
-    pub device: String,
-    /// `auto`, `f32`, `bf16`, `f16`, `q8_0` or `q4_k`; empty is auto.
-    pub weights: String,
-    /// Positions of KV cache; `None` takes the model's own, capped by memory.
-    pub context_length: Option<usize>,
 }
 
 /// One reply to generate.
@@ -73,15 +63,6 @@ pub enum Opening {
     Tokens(Vec<u32>),
     /// This text (after an edit by hand).
     Text(String),
-}
-
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    System,
-    User,
-    Assistant,
 }
 
 /// One message for the chat template.

@@ -1,5 +1,7 @@
 //! Checkpoints, configs, tokenizer, chat template, decoder, linear layers, KV cache, devices.
 
+pub mod facts;
 pub mod runner;
 
-pub use runner::{Runner, StepOutput};
+pub use facts::{FoundModel, GenerationDefaults, LoadOptions, ModelFacts, SkippedModel};
+pub use runner::{Runner, StepOutput, Wanted};

@@ -1,0 +1,78 @@
+//! What is said about a model: facts, how it is to be loaded, and where models were found.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How a model is brought into memory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct LoadOptions {
+    /// `auto`, `cpu`, `cuda`, `cuda:1` or `metal`; empty is auto.
+    pub device: String,
+    /// `auto`, `f32`, `bf16`, `f16`, `q8_0` or `q4_k`; empty is auto.
+    pub weights: String,
+    /// Positions of KV cache; `None` takes the model's own, capped by memory.
+    pub context_length: Option<usize>,
+}
+
+/// The sampling a model's own files recommend (`generation_config.json`, GGUF `general.sampling.*`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerationDefaults {
+    pub temperature: Option<f32>,
+    pub top_k: Option<usize>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
+}
+
+/// What is known of a model, loaded or only inspected.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    pub path: PathBuf,
+    pub name: String,
+    /// `llama`, `qwen3`, …
+    pub family: String,
+    pub parameters: u64,
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub layer_count: usize,
+    pub context_length: usize,
+    /// Positions the cache was given.
+    pub cache_length: usize,
+    /// Estimated or actual bytes.
+    pub weight_bytes: u64,
+    pub cache_bytes: u64,
+    /// The form in the file and the form in memory, as one short phrase each.
+    pub stored_as: String,
+    pub held_as: String,
+    /// The device in use and, where it is not the best one, why.
+    pub device: String,
+    pub device_note: String,
+    pub fingerprint: String,
+    pub template_fingerprint: String,
+    /// Where the chat template came from, or that there is none.
+    pub template_source: String,
+    /// The model's own recommended sampling, as far as its files say.
+    pub recommended: Option<GenerationDefaults>,
+    /// Family parameters worth showing, name and value.
+    pub details: Vec<(String, String)>,
+}
+
+/// A model found in a store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundModel {
+    pub path: PathBuf,
+    pub name: String,
+    /// `bundled`, `Hugging Face cache`, `LM Studio`, `Ollama`, `llama.cpp cache` or `folder`.
+    pub store: String,
+    pub bytes: u64,
+}
+
+/// Something that looked like a model and was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedModel {
+    pub path: PathBuf,
+    pub reason: String,
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Everything the person can dial for one reply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Plan {
     /// Seed of every draw; the same seed, recipe and device give the same text.
@@ -40,12 +40,6 @@ pub struct Sampling {
     pub repetition_window: usize,
     /// Added to the logit of a token id, written as a string in TOML.
     pub logit_bias: BTreeMap<String, f32>,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self { seed: 0, max_tokens: None, stop: Vec::new(), sampling: Sampling::default() }
-    }
 }
 
 impl Default for Sampling {

@@ -1,2 +1,4 @@
 //! One test binary for everything that is tested from outside the library: linking once is what
 //! keeps the suite quick on two cores.
+
+mod house;

@@ -3,13 +3,20 @@
 
 use std::path::PathBuf;
 
+use super::action::Action;
+use crate::model::LoadOptions;
 use crate::session::{ConversationId, NodeId};
+use crate::steer::Plan;
 
 /// One wish of the person.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
+    /// Something from the list of actions (menus, keys, palette).
+    Act(Action),
     /// Send the composer's text.
     Send,
+    /// Put this text into the composer and send it.
+    SendText(String),
     /// Stop the reply, or cancel what is loading.
     Stop,
     /// Make another version of this reply.
@@ -43,9 +50,42 @@ pub enum Command {
     /// To the trash, with undo.
     TrashConversation(ConversationId),
     RestoreConversation(ConversationId),
+    /// Out of the trash and gone.
+    DeleteForever(ConversationId),
+    EmptyTrash,
+    /// Look for these words in titles and messages.
+    SearchConversations(String),
+    /// Load with the options of the settings.
     OpenModel(PathBuf),
+    /// Load with these options.
+    LoadModel {
+        path: PathBuf,
+        options: LoadOptions,
+    },
+    /// Describe a model without loading it.
+    InspectModel(PathBuf),
+    /// Look through the stores again.
+    RescanModels,
     /// Ask for a model file or folder in a dialog.
     ChooseModelFile,
     ChooseModelFolder,
     UnloadModel,
+    /// Ask for a folder to scan for models; forget one.
+    AddModelFolder,
+    RemoveModelFolder(PathBuf),
+    /// What every reply of this conversation is told first.
+    SetSystemPrompt(String),
+    SetPlan(Plan),
+    ApplyPreset(String),
+    /// The sampling the model's own files recommend.
+    ApplyModelDefaults,
+    SavePreset(String),
+    RenamePreset {
+        from: String,
+        to: String,
+    },
+    DeletePreset(String),
+    SetTheme(egui::ThemePreference),
+    SetZoom(f32),
+    DismissToast(u64),
 }

@@ -1,0 +1,323 @@
+//! The look: every colour, size and font of the window, and nowhere else.
+//!
+//! Panels ask [`Tokens::of`] for a colour by what it means, never by what it is.
+
+use std::sync::Arc;
+
+use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle, vec2};
+
+/// Distances between things, in points.
+pub mod space {
+    pub const XS: f32 = 4.0;
+    pub const S: f32 = 8.0;
+    pub const M: f32 = 12.0;
+    pub const L: f32 = 16.0;
+    pub const XL: f32 = 24.0;
+}
+
+/// Corner radius of a control.
+pub const RADIUS: u8 = 7;
+/// Corner radius of a card, dialog or bubble.
+pub const RADIUS_CARD: u8 = 12;
+/// Widest a line of running text gets before it stops being pleasant to read.
+pub const READING_WIDTH: f32 = 760.0;
+/// Stroke width of drawn icons.
+pub const ICON_STROKE: f32 = 1.5;
+
+const STRONG: &str = "strong";
+const TITLE: &str = "title";
+const SECTION: &str = "section";
+
+/// Colours by meaning.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tokens {
+    /// Behind the transcript.
+    pub canvas: Color32,
+    /// Side panels and bars.
+    pub panel: Color32,
+    /// Cards, dialogs, menus.
+    pub raised: Color32,
+    /// Text fields and wells.
+    pub sunken: Color32,
+    /// A control at rest, hovered, pressed.
+    pub control: Color32,
+    pub control_hovered: Color32,
+    pub control_pressed: Color32,
+    /// Hairlines.
+    pub line: Color32,
+    /// The edge of an input, strong enough to be found.
+    pub outline: Color32,
+    pub text: Color32,
+    pub text_muted: Color32,
+    /// Only for what need not be read.
+    pub text_faint: Color32,
+    pub accent: Color32,
+    pub accent_hovered: Color32,
+    /// Text on the accent.
+    pub on_accent: Color32,
+    /// A quiet fill for what is selected.
+    pub accent_soft: Color32,
+    pub good: Color32,
+    pub warning: Color32,
+    pub warning_soft: Color32,
+    pub danger: Color32,
+    pub danger_soft: Color32,
+    /// The person's own messages.
+    pub bubble: Color32,
+    /// Code blocks.
+    pub code: Color32,
+    /// Dims what lies behind a dialog.
+    pub scrim: Color32,
+    pub shadow: Color32,
+    /// Ends of the scale that tints tokens: as expected, and surprising.
+    pub tint_low: Color32,
+    pub tint_high: Color32,
+}
+
+const LIGHT: Tokens = Tokens {
+    canvas: Color32::from_rgb(0xfc, 0xfb, 0xf9),
+    panel: Color32::from_rgb(0xf4, 0xf2, 0xee),
+    raised: Color32::from_rgb(0xff, 0xff, 0xff),
+    sunken: Color32::from_rgb(0xff, 0xff, 0xff),
+    control: Color32::from_rgb(0xe9, 0xe6, 0xe0),
+    control_hovered: Color32::from_rgb(0xdf, 0xdb, 0xd3),
+    control_pressed: Color32::from_rgb(0xd3, 0xce, 0xc5),
+    line: Color32::from_rgb(0xe4, 0xe0, 0xd9),
+    outline: Color32::from_rgb(0xc9, 0xc4, 0xba),
+    text: Color32::from_rgb(0x1f, 0x26, 0x2a),
+    text_muted: Color32::from_rgb(0x5b, 0x64, 0x69),
+    text_faint: Color32::from_rgb(0x7d, 0x84, 0x87),
+    accent: Color32::from_rgb(0x0e, 0x6b, 0x7a),
+    accent_hovered: Color32::from_rgb(0x0b, 0x5a, 0x67),
+    on_accent: Color32::from_rgb(0xff, 0xff, 0xff),
+    accent_soft: Color32::from_rgb(0xdb, 0xeb, 0xed),
+    good: Color32::from_rgb(0x2c, 0x7a, 0x4b),
+    warning: Color32::from_rgb(0x8f, 0x5a, 0x00),
+    warning_soft: Color32::from_rgb(0xfb, 0xf0, 0xd9),
+    danger: Color32::from_rgb(0xb3, 0x2d, 0x2a),
+    danger_soft: Color32::from_rgb(0xfb, 0xe6, 0xe4),
+    bubble: Color32::from_rgb(0xe8, 0xee, 0xee),
+    code: Color32::from_rgb(0xf3, 0xf1, 0xec),
+    scrim: Color32::from_rgba_premultiplied(0x0e, 0x10, 0x11, 0x58),
+    shadow: Color32::from_rgba_premultiplied(0, 0, 0, 0x1c),
+    tint_low: Color32::from_rgb(0xfc, 0xfb, 0xf9),
+    tint_high: Color32::from_rgb(0xf0, 0xb0, 0x70),
+};
+
+const DARK: Tokens = Tokens {
+    canvas: Color32::from_rgb(0x15, 0x19, 0x1c),
+    panel: Color32::from_rgb(0x1b, 0x20, 0x23),
+    raised: Color32::from_rgb(0x22, 0x28, 0x2c),
+    sunken: Color32::from_rgb(0x12, 0x16, 0x18),
+    control: Color32::from_rgb(0x2a, 0x31, 0x36),
+    control_hovered: Color32::from_rgb(0x34, 0x3d, 0x42),
+    control_pressed: Color32::from_rgb(0x3f, 0x49, 0x4f),
+    line: Color32::from_rgb(0x2b, 0x32, 0x36),
+    outline: Color32::from_rgb(0x44, 0x4e, 0x54),
+    text: Color32::from_rgb(0xe6, 0xe9, 0xea),
+    text_muted: Color32::from_rgb(0xa3, 0xad, 0xb2),
+    text_faint: Color32::from_rgb(0x7c, 0x87, 0x8d),
+    accent: Color32::from_rgb(0x63, 0xc3, 0xd0),
+    accent_hovered: Color32::from_rgb(0x81, 0xd3, 0xde),
+    on_accent: Color32::from_rgb(0x06, 0x26, 0x2b),
+    accent_soft: Color32::from_rgb(0x1f, 0x3a, 0x40),
+    good: Color32::from_rgb(0x7c, 0xca, 0x97),
+    warning: Color32::from_rgb(0xe6, 0xb5, 0x5c),
+    warning_soft: Color32::from_rgb(0x3a, 0x30, 0x1c),
+    danger: Color32::from_rgb(0xf0, 0x8a, 0x83),
+    danger_soft: Color32::from_rgb(0x42, 0x25, 0x25),
+    bubble: Color32::from_rgb(0x25, 0x2f, 0x34),
+    code: Color32::from_rgb(0x1c, 0x22, 0x25),
+    scrim: Color32::from_rgba_premultiplied(0, 0, 0, 0x90),
+    shadow: Color32::from_rgba_premultiplied(0, 0, 0, 0x60),
+    tint_low: Color32::from_rgb(0x15, 0x19, 0x1c),
+    tint_high: Color32::from_rgb(0x96, 0x58, 0x1c),
+};
+
+impl Tokens {
+    /// The colours of the theme in force.
+    pub fn of(ui: &egui::Ui) -> &'static Self {
+        Self::for_dark(ui.visuals().dark_mode)
+    }
+
+    /// The colours of the dark or the light theme.
+    pub fn for_dark(dark: bool) -> &'static Self {
+        if dark { &DARK } else { &LIGHT }
+    }
+
+    /// A point of the scale that tints tokens; 0 is as expected, 1 is surprising.
+    pub fn tint(&self, amount: f32) -> Color32 {
+        let amount = amount.clamp(0.0, 1.0);
+        let mix = |low: u8, high: u8| {
+            (f32::from(low) + (f32::from(high) - f32::from(low)) * amount).round() as u8
+        };
+        Color32::from_rgb(
+            mix(self.tint_low.r(), self.tint_high.r()),
+            mix(self.tint_low.g(), self.tint_high.g()),
+            mix(self.tint_low.b(), self.tint_high.b()),
+        )
+    }
+
+    /// No colour at all.
+    pub const CLEAR: Color32 = Color32::TRANSPARENT;
+}
+
+/// The heavier cut of the text font at a size in points.
+pub fn strong(size: f32) -> FontId {
+    FontId::new(size, FontFamily::Name(STRONG.into()))
+}
+
+/// The heading of a dialog or of the empty state.
+pub fn title() -> TextStyle {
+    TextStyle::Name(TITLE.into())
+}
+
+/// The heading of a section in a side panel, and anything else that is to stand out a little.
+pub fn section() -> TextStyle {
+    TextStyle::Name(SECTION.into())
+}
+
+/// Fonts and both styles, once at start-up.
+pub fn install(context: &egui::Context) {
+    context.set_fonts(fonts());
+    for theme in [egui::Theme::Light, egui::Theme::Dark] {
+        context.set_style_of(theme, style(theme));
+    }
+    // Zoom has commands of its own, so that the palette and the settings know of it too.
+    context.options_mut(|options| options.zoom_with_keyboard = false);
+}
+
+/// Inter for text, egui's own fonts behind it; scripts these lack come from the system's fonts.
+fn fonts() -> egui::FontDefinitions {
+    let mut fonts = egui::FontDefinitions::default();
+    let cuts: [(&str, &'static [u8]); 2] = [
+        ("Inter-Regular", include_bytes!("../../assets/fonts/Inter-Regular.otf")),
+        ("Inter-SemiBold", include_bytes!("../../assets/fonts/Inter-SemiBold.otf")),
+    ];
+    for (name, bytes) in cuts {
+        fonts.font_data.insert(name.to_owned(), Arc::new(egui::FontData::from_static(bytes)));
+    }
+    let fallback = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    let family = |first: &str| {
+        std::iter::once(first.to_owned()).chain(fallback.iter().cloned()).collect::<Vec<_>>()
+    };
+    fonts.families.insert(FontFamily::Proportional, family("Inter-Regular"));
+    fonts.families.insert(FontFamily::Name(STRONG.into()), family("Inter-SemiBold"));
+    fonts
+}
+
+fn style(theme: egui::Theme) -> egui::Style {
+    let tokens = Tokens::for_dark(theme == egui::Theme::Dark);
+    let mut style = egui::Style {
+        visuals: visuals(theme, tokens),
+        animation_time: 0.12,
+        ..egui::Style::default()
+    };
+    style.text_styles = [
+        (TextStyle::Small, FontId::proportional(12.5)),
+        (TextStyle::Body, FontId::proportional(15.0)),
+        (TextStyle::Button, FontId::proportional(14.0)),
+        (TextStyle::Monospace, FontId::monospace(13.5)),
+        (TextStyle::Heading, strong(18.0)),
+        (section(), strong(13.5)),
+        (title(), strong(22.0)),
+    ]
+    .into();
+    style.drag_value_text_style = TextStyle::Button;
+    let spacing = &mut style.spacing;
+    spacing.item_spacing = vec2(space::S, 6.0);
+    spacing.button_padding = vec2(10.0, 5.0);
+    spacing.interact_size = vec2(36.0, 28.0);
+    spacing.window_margin = Margin::same(20);
+    spacing.menu_margin = Margin::same(6);
+    spacing.slider_rail_height = 4.0;
+    spacing.tooltip_width = 320.0;
+    spacing.combo_height = 320.0;
+    spacing.icon_width = 16.0;
+    spacing.icon_width_inner = 9.0;
+    spacing.scroll = egui::style::ScrollStyle::floating();
+    spacing.scroll.bar_width = 8.0;
+    style.interaction.tooltip_delay = 0.4;
+    style
+}
+
+fn visuals(theme: egui::Theme, tokens: &Tokens) -> egui::Visuals {
+    let mut visuals = theme.default_visuals();
+    let corner = CornerRadius::same(RADIUS);
+    let card = CornerRadius::same(RADIUS_CARD);
+    let widget = |fill: Color32, edge: Color32, text: Color32| egui::style::WidgetVisuals {
+        bg_fill: fill,
+        weak_bg_fill: fill,
+        bg_stroke: Stroke::new(1.0, edge),
+        corner_radius: corner,
+        fg_stroke: Stroke::new(1.0, text),
+        expansion: 0.0,
+    };
+    visuals.widgets.noninteractive = widget(tokens.panel, tokens.line, tokens.text);
+    visuals.widgets.inactive = widget(tokens.control, Tokens::CLEAR, tokens.text);
+    visuals.widgets.hovered = widget(tokens.control_hovered, tokens.outline, tokens.text);
+    visuals.widgets.active = widget(tokens.control_pressed, tokens.accent, tokens.text);
+    visuals.widgets.open = widget(tokens.control_hovered, tokens.outline, tokens.text);
+    visuals.selection.bg_fill = tokens.accent_soft;
+    visuals.selection.stroke = Stroke::new(1.5, tokens.accent);
+    visuals.hyperlink_color = tokens.accent;
+    visuals.faint_bg_color = tokens.panel;
+    visuals.extreme_bg_color = tokens.sunken;
+    visuals.text_edit_bg_color = Some(tokens.sunken);
+    visuals.code_bg_color = tokens.code;
+    visuals.warn_fg_color = tokens.warning;
+    visuals.error_fg_color = tokens.danger;
+    visuals.weak_text_color = Some(tokens.text_muted);
+    visuals.window_corner_radius = card;
+    visuals.menu_corner_radius = CornerRadius::same(10);
+    visuals.window_fill = tokens.raised;
+    visuals.window_stroke = Stroke::new(1.0, tokens.line);
+    visuals.panel_fill = tokens.panel;
+    let shadow = egui::Shadow { offset: [0, 6], blur: 24, spread: 0, color: tokens.shadow };
+    visuals.window_shadow = shadow;
+    visuals.popup_shadow = shadow;
+    visuals.slider_trailing_fill = true;
+    visuals.handle_shape = egui::style::HandleShape::Circle;
+    visuals.disabled_alpha = 0.45;
+    // A blinking cursor would repaint an idle window twice a second.
+    visuals.text_cursor.blink = false;
+    visuals.text_cursor.stroke = Stroke::new(2.0, tokens.accent);
+    visuals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance after WCAG 2.1.
+    fn luminance(color: Color32) -> f32 {
+        let channel = |value: u8| {
+            let value = f32::from(value) / 255.0;
+            if value <= 0.03928 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(color.r()) + 0.7152 * channel(color.g()) + 0.0722 * channel(color.b())
+    }
+
+    fn contrast(a: Color32, b: Color32) -> f32 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_is_readable_on_every_surface() {
+        for tokens in [&LIGHT, &DARK] {
+            let surfaces =
+                [tokens.canvas, tokens.panel, tokens.raised, tokens.sunken, tokens.bubble];
+            for surface in surfaces {
+                assert!(contrast(tokens.text, surface) >= 7.0, "text on {surface:?}");
+                assert!(contrast(tokens.text_muted, surface) >= 4.5, "muted on {surface:?}");
+                assert!(contrast(tokens.text_faint, surface) >= 3.0, "faint on {surface:?}");
+                assert!(contrast(tokens.accent, surface) >= 4.5, "accent on {surface:?}");
+            }
+            assert!(contrast(tokens.on_accent, tokens.accent) >= 4.5);
+            assert!(contrast(tokens.danger, tokens.danger_soft) >= 4.5);
+            assert!(contrast(tokens.warning, tokens.warning_soft) >= 4.5);
+            assert!(contrast(tokens.text, tokens.tint(1.0)) >= 4.5, "text on the deepest tint");
+        }
+    }
+}

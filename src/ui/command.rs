@@ -15,15 +15,16 @@ pub enum Command {
     Act(Action),
     /// Send the composer's text.
     Send,
-    /// Put this text into the composer and send it.
-    SendText(String),
+    /// Put this text into the composer, replacing what is there.
+    UsePrompt(String),
     /// Stop the reply, or cancel what is loading.
     Stop,
     /// Make another version of this reply.
     Regenerate(NodeId),
     /// Let the model go on where this reply ends.
     Continue(NodeId),
-    /// A new version of a message with this text; for a person's message, answer it again.
+    /// A new version of a message with this text. With `answer`, a person's message is answered
+    /// again and the model goes on from the end of a reply.
     Edit {
         node: NodeId,
         text: String,

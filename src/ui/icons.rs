@@ -180,7 +180,7 @@ pub fn button_sized(
     let enabled = ui.is_enabled();
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, enabled, name));
     if ui.is_rect_visible(rect) {
-        let tokens = Tokens::of(ui);
+        let tokens = theme::tokens(ui);
         let fill = if response.is_pointer_button_down_on() {
             tokens.control_pressed
         } else if response.hovered() {
@@ -198,7 +198,7 @@ pub fn button_sized(
             );
         }
         let strong = response.hovered() || response.has_focus();
-        let resting = if strong { tokens.text } else { tokens.text_muted };
+        let resting = if strong { tokens.text } else { tokens.text_weak };
         let color = color.unwrap_or(resting);
         let color = if enabled { color } else { tokens.text_faint };
         icon.paint(ui.painter(), Rect::from_center_size(rect.center(), vec2(16.0, 16.0)), color);

@@ -1,6 +1,6 @@
 //! The look: every colour, size and font of the window, and nowhere else.
 //!
-//! Panels ask [`Tokens::of`] for a colour by what it means, never by what it is.
+//! Panels ask [`tokens`] for a colour by what it means, never by what it is.
 
 use std::sync::Arc;
 
@@ -48,7 +48,9 @@ pub struct Tokens {
     /// The edge of an input, strong enough to be found.
     pub outline: Color32,
     pub text: Color32,
-    pub text_muted: Color32,
+    /// Headings and strong text.
+    pub text_strong: Color32,
+    pub text_weak: Color32,
     /// Only for what need not be read.
     pub text_faint: Color32,
     pub accent: Color32,
@@ -62,16 +64,22 @@ pub struct Tokens {
     pub warning_soft: Color32,
     pub danger: Color32,
     pub danger_soft: Color32,
-    /// The person's own messages.
-    pub bubble: Color32,
-    /// Code blocks.
-    pub code: Color32,
+    /// Quiet raised areas: the person's own messages, the composer.
+    pub surface: Color32,
+    /// Code blocks and inline code.
+    pub code_surface: Color32,
+    /// Words, strings, numbers and comments in code.
+    pub code_keyword: Color32,
+    pub code_string: Color32,
+    pub code_number: Color32,
+    pub code_comment: Color32,
     /// Dims what lies behind a dialog.
     pub scrim: Color32,
     pub shadow: Color32,
-    /// Ends of the scale that tints tokens: as expected, and surprising.
-    pub tint_low: Color32,
-    pub tint_high: Color32,
+    /// Behind a token, from likely (first) to unlikely (last).
+    pub probability_ramp: [Color32; 5],
+    /// Behind a token, from certain (first) to open (last).
+    pub entropy_ramp: [Color32; 5],
 }
 
 const LIGHT: Tokens = Tokens {
@@ -84,8 +92,9 @@ const LIGHT: Tokens = Tokens {
     control_pressed: Color32::from_rgb(0xd3, 0xce, 0xc5),
     line: Color32::from_rgb(0xe4, 0xe0, 0xd9),
     outline: Color32::from_rgb(0xc9, 0xc4, 0xba),
-    text: Color32::from_rgb(0x1f, 0x26, 0x2a),
-    text_muted: Color32::from_rgb(0x5b, 0x64, 0x69),
+    text: Color32::from_rgb(0x25, 0x2c, 0x30),
+    text_strong: Color32::from_rgb(0x12, 0x18, 0x1b),
+    text_weak: Color32::from_rgb(0x5b, 0x64, 0x69),
     text_faint: Color32::from_rgb(0x7d, 0x84, 0x87),
     accent: Color32::from_rgb(0x0e, 0x6b, 0x7a),
     accent_hovered: Color32::from_rgb(0x0b, 0x5a, 0x67),
@@ -96,12 +105,28 @@ const LIGHT: Tokens = Tokens {
     warning_soft: Color32::from_rgb(0xfb, 0xf0, 0xd9),
     danger: Color32::from_rgb(0xb3, 0x2d, 0x2a),
     danger_soft: Color32::from_rgb(0xfb, 0xe6, 0xe4),
-    bubble: Color32::from_rgb(0xe8, 0xee, 0xee),
-    code: Color32::from_rgb(0xf3, 0xf1, 0xec),
+    surface: Color32::from_rgb(0xe8, 0xee, 0xee),
+    code_surface: Color32::from_rgb(0xf3, 0xf1, 0xec),
+    code_keyword: Color32::from_rgb(0x0b, 0x5a, 0x84),
+    code_string: Color32::from_rgb(0x2a, 0x6a, 0x3c),
+    code_number: Color32::from_rgb(0x8a, 0x4a, 0x00),
+    code_comment: Color32::from_rgb(0x66, 0x6c, 0x6f),
     scrim: Color32::from_rgba_premultiplied(0x0e, 0x10, 0x11, 0x58),
     shadow: Color32::from_rgba_premultiplied(0, 0, 0, 0x1c),
-    tint_low: Color32::from_rgb(0xfc, 0xfb, 0xf9),
-    tint_high: Color32::from_rgb(0xf0, 0xb0, 0x70),
+    probability_ramp: [
+        Color32::TRANSPARENT,
+        Color32::from_rgb(0xfd, 0xf0, 0xd8),
+        Color32::from_rgb(0xfa, 0xd9, 0xa6),
+        Color32::from_rgb(0xf5, 0xbe, 0x72),
+        Color32::from_rgb(0xeb, 0x9d, 0x48),
+    ],
+    entropy_ramp: [
+        Color32::TRANSPARENT,
+        Color32::from_rgb(0xe4, 0xee, 0xf0),
+        Color32::from_rgb(0xc4, 0xdd, 0xe2),
+        Color32::from_rgb(0x98, 0xc6, 0xcf),
+        Color32::from_rgb(0x69, 0xad, 0xb9),
+    ],
 };
 
 const DARK: Tokens = Tokens {
@@ -114,8 +139,9 @@ const DARK: Tokens = Tokens {
     control_pressed: Color32::from_rgb(0x3f, 0x49, 0x4f),
     line: Color32::from_rgb(0x2b, 0x32, 0x36),
     outline: Color32::from_rgb(0x44, 0x4e, 0x54),
-    text: Color32::from_rgb(0xe6, 0xe9, 0xea),
-    text_muted: Color32::from_rgb(0xa3, 0xad, 0xb2),
+    text: Color32::from_rgb(0xdd, 0xe1, 0xe3),
+    text_strong: Color32::from_rgb(0xf3, 0xf5, 0xf6),
+    text_weak: Color32::from_rgb(0xa3, 0xad, 0xb2),
     text_faint: Color32::from_rgb(0x7c, 0x87, 0x8d),
     accent: Color32::from_rgb(0x63, 0xc3, 0xd0),
     accent_hovered: Color32::from_rgb(0x81, 0xd3, 0xde),
@@ -126,44 +152,53 @@ const DARK: Tokens = Tokens {
     warning_soft: Color32::from_rgb(0x3a, 0x30, 0x1c),
     danger: Color32::from_rgb(0xf0, 0x8a, 0x83),
     danger_soft: Color32::from_rgb(0x42, 0x25, 0x25),
-    bubble: Color32::from_rgb(0x25, 0x2f, 0x34),
-    code: Color32::from_rgb(0x1c, 0x22, 0x25),
+    surface: Color32::from_rgb(0x25, 0x2f, 0x34),
+    code_surface: Color32::from_rgb(0x1c, 0x22, 0x25),
+    code_keyword: Color32::from_rgb(0x7c, 0xc0, 0xea),
+    code_string: Color32::from_rgb(0x93, 0xcc, 0x9b),
+    code_number: Color32::from_rgb(0xe4, 0xb0, 0x6a),
+    code_comment: Color32::from_rgb(0x8f, 0x99, 0x9e),
     scrim: Color32::from_rgba_premultiplied(0, 0, 0, 0x90),
     shadow: Color32::from_rgba_premultiplied(0, 0, 0, 0x60),
-    tint_low: Color32::from_rgb(0x15, 0x19, 0x1c),
-    tint_high: Color32::from_rgb(0x96, 0x58, 0x1c),
+    probability_ramp: [
+        Color32::TRANSPARENT,
+        Color32::from_rgb(0x3a, 0x2e, 0x1a),
+        Color32::from_rgb(0x5a, 0x40, 0x18),
+        Color32::from_rgb(0x7d, 0x55, 0x16),
+        Color32::from_rgb(0x8c, 0x5a, 0x12),
+    ],
+    entropy_ramp: [
+        Color32::TRANSPARENT,
+        Color32::from_rgb(0x1c, 0x32, 0x38),
+        Color32::from_rgb(0x1d, 0x47, 0x4f),
+        Color32::from_rgb(0x1e, 0x5d, 0x68),
+        Color32::from_rgb(0x20, 0x75, 0x83),
+    ],
 };
 
-impl Tokens {
-    /// The colours of the theme in force.
-    pub fn of(ui: &egui::Ui) -> &'static Self {
-        Self::for_dark(ui.visuals().dark_mode)
-    }
+/// The colours of the theme this `ui` is drawn in.
+pub fn tokens(ui: &egui::Ui) -> &'static Tokens {
+    Tokens::for_dark(ui.visuals().dark_mode)
+}
 
+impl Tokens {
     /// The colours of the dark or the light theme.
     pub fn for_dark(dark: bool) -> &'static Self {
         if dark { &DARK } else { &LIGHT }
-    }
-
-    /// A point of the scale that tints tokens; 0 is as expected, 1 is surprising.
-    pub fn tint(&self, amount: f32) -> Color32 {
-        let amount = amount.clamp(0.0, 1.0);
-        let mix = |low: u8, high: u8| {
-            (f32::from(low) + (f32::from(high) - f32::from(low)) * amount).round() as u8
-        };
-        Color32::from_rgb(
-            mix(self.tint_low.r(), self.tint_high.r()),
-            mix(self.tint_low.g(), self.tint_high.g()),
-            mix(self.tint_low.b(), self.tint_high.b()),
-        )
     }
 
     /// No colour at all.
     pub const CLEAR: Color32 = Color32::TRANSPARENT;
 }
 
-/// The heavier cut of the text font at a size in points.
-pub fn strong(size: f32) -> FontId {
+/// The heavier cut of the text font, or the plain one in a context without [`install`].
+pub fn strong_font(ui: &egui::Ui, size: f32) -> FontId {
+    let font = strong(size);
+    let is_bound = ui.fonts(|fonts| fonts.families().contains(&font.family));
+    if is_bound { font } else { FontId::proportional(size) }
+}
+
+fn strong(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name(STRONG.into()))
 }
 
@@ -264,10 +299,10 @@ fn visuals(theme: egui::Theme, tokens: &Tokens) -> egui::Visuals {
     visuals.faint_bg_color = tokens.panel;
     visuals.extreme_bg_color = tokens.sunken;
     visuals.text_edit_bg_color = Some(tokens.sunken);
-    visuals.code_bg_color = tokens.code;
+    visuals.code_bg_color = tokens.code_surface;
     visuals.warn_fg_color = tokens.warning;
     visuals.error_fg_color = tokens.danger;
-    visuals.weak_text_color = Some(tokens.text_muted);
+    visuals.weak_text_color = Some(tokens.text_weak);
     visuals.window_corner_radius = card;
     visuals.menu_corner_radius = CornerRadius::same(10);
     visuals.window_fill = tokens.raised;
@@ -307,17 +342,25 @@ mod tests {
     fn text_is_readable_on_every_surface() {
         for tokens in [&LIGHT, &DARK] {
             let surfaces =
-                [tokens.canvas, tokens.panel, tokens.raised, tokens.sunken, tokens.bubble];
+                [tokens.canvas, tokens.panel, tokens.raised, tokens.sunken, tokens.surface];
             for surface in surfaces {
                 assert!(contrast(tokens.text, surface) >= 7.0, "text on {surface:?}");
-                assert!(contrast(tokens.text_muted, surface) >= 4.5, "muted on {surface:?}");
+                assert!(contrast(tokens.text_weak, surface) >= 4.5, "muted on {surface:?}");
                 assert!(contrast(tokens.text_faint, surface) >= 3.0, "faint on {surface:?}");
                 assert!(contrast(tokens.accent, surface) >= 4.5, "accent on {surface:?}");
             }
             assert!(contrast(tokens.on_accent, tokens.accent) >= 4.5);
             assert!(contrast(tokens.danger, tokens.danger_soft) >= 4.5);
             assert!(contrast(tokens.warning, tokens.warning_soft) >= 4.5);
-            assert!(contrast(tokens.text, tokens.tint(1.0)) >= 4.5, "text on the deepest tint");
+            for tint in tokens.probability_ramp.iter().chain(&tokens.entropy_ramp) {
+                let behind = if tint.a() == 0 { tokens.canvas } else { *tint };
+                assert!(contrast(tokens.text_strong, behind) >= 4.5, "tokens on {tint:?}");
+            }
+            for code in
+                [tokens.code_keyword, tokens.code_string, tokens.code_number, tokens.code_comment]
+            {
+                assert!(contrast(code, tokens.code_surface) >= 4.5, "{code:?} in code");
+            }
         }
     }
 }

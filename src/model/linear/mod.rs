@@ -1,0 +1,138 @@
+//! Where weights meet activations: dense or quantized matrices, their products, and embeddings.
+//!
+//! [`Linear`] is the one door. A dense weight on the CPU meets f32 activations in our own
+//! [`kernel`], which widens in registers and sums in f32; blocks go through candle's kernels, which
+//! round activations to eight bits first; other devices use candle's matrix product in the weight's
+//! own type.
+
+pub mod convert;
+mod embedding;
+pub mod kernel;
+#[cfg(test)]
+mod tests;
+mod weight;
+
+use std::ops::Range;
+
+use anyhow::{Result, ensure};
+use candle_core::{DType, Device, Tensor};
+
+pub use convert::StoredMatrix;
+pub use embedding::Embedding;
+pub use weight::Weight;
+
+use super::weights::{StoredType, WeightForm};
+
+/// `y = x · wᵀ + b`, `w` of shape `[out, in]`.
+///
+/// What changes a model while it speaks belongs here, beside the base: the base is never written.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    base: Weight,
+    /// `[out]`, f32, on the weight's device.
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// A weight without a bias.
+    pub fn new(base: Weight) -> Self {
+        Self { base, bias: None }
+    }
+
+    /// Adds a bias of one value per output.
+    pub fn with_bias(mut self, bias: Vec<f32>) -> Result<Self> {
+        ensure!(
+            bias.len() == self.base.rows(),
+            "a bias of {} for {} outputs",
+            bias.len(),
+            self.base.rows()
+        );
+        let outputs = bias.len();
+        self.bias = Some(Tensor::from_vec(bias, outputs, &self.base.device())?);
+        Ok(self)
+    }
+
+    /// From the bytes of a file: the matrix `[out, in]` in `form`, the bias widened to f32.
+    pub fn from_stored(
+        weight: &StoredMatrix<'_>,
+        bias: Option<(StoredType, &[u8])>,
+        form: WeightForm,
+        device: &Device,
+    ) -> Result<Self> {
+        let linear = Self::new(Weight::from_stored(weight, form, device)?);
+        match bias {
+            None => Ok(linear),
+            Some((stored, bytes)) => {
+                let outputs = linear.out_features();
+                let row = StoredMatrix { stored, rows: 1, columns: outputs, bytes };
+                row.check()?;
+                let mut values = vec![0f32; outputs];
+                row.widen_rows(0, &mut values)?;
+                linear.with_bias(values)
+            }
+        }
+    }
+
+    /// Columns of the input.
+    pub fn in_features(&self) -> usize {
+        self.base.columns()
+    }
+
+    /// Columns of the output.
+    pub fn out_features(&self) -> usize {
+        self.base.rows()
+    }
+
+    /// The weight itself.
+    pub fn weight(&self) -> &Weight {
+        &self.base
+    }
+
+    /// The bias, `[out]` in f32.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// `x` is `[rows, in]` or `[batch, time, in]`; returns the same with `out` columns, in f32.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.base.multiply(x, self.bias.as_ref())
+    }
+
+    /// Some of the outputs, as where one tensor holds queries, keys and values.
+    pub fn slice_outputs(&self, outputs: Range<usize>) -> Result<Self> {
+        let bias = match &self.bias {
+            Some(bias) => Some(bias.narrow(0, outputs.start, outputs.len())?),
+            None => None,
+        };
+        Ok(Self { base: self.base.slice_rows(outputs)?, bias })
+    }
+
+    /// Several layers that read the same input as one product; their outputs stand side by side.
+    ///
+    /// `None` when their weights differ in type or width, so that the caller keeps them apart.
+    pub fn stack(parts: &[&Self]) -> Result<Option<Self>> {
+        let weights: Vec<&Weight> = parts.iter().map(|part| &part.base).collect();
+        let Some(base) = Weight::stack(&weights)? else { return Ok(None) };
+        if parts.iter().all(|part| part.bias.is_none()) {
+            return Ok(Some(Self { base, bias: None }));
+        }
+        let mut biases = Vec::with_capacity(parts.len());
+        for part in parts {
+            biases.push(match &part.bias {
+                Some(bias) => bias.clone(),
+                None => Tensor::zeros(part.out_features(), DType::F32, &part.base.device())?,
+            });
+        }
+        Ok(Some(Self { base, bias: Some(Tensor::cat(&biases, 0)?) }))
+    }
+
+    /// Makes now the copy in tiles that candle would make at the first product, so that loading
+    /// pays for it and not the first token.
+    pub fn prepare(&self) -> Result<()> {
+        if self.base.device().is_cpu() && self.base.held().dense().is_none() {
+            let nothing = Tensor::zeros((1, self.in_features()), DType::F32, &Device::Cpu)?;
+            self.forward(&nothing)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,381 @@
+//! The forms weights are stored and held in, and how a form in memory is chosen.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::Result;
+use candle_core::quantized::GgmlDType;
+use candle_core::{DType, Device};
+
+use crate::model::linear::kernel;
+use crate::platform::Problem;
+
+/// The type of a tensor in a file or in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoredType {
+    F32,
+    F16,
+    BF16,
+    /// Blocks as GGUF has them. Never one of its three float types: those are the ones above.
+    Quantized(GgmlDType),
+}
+
+impl StoredType {
+    /// Folds the float types of GGUF into the ones every file shares.
+    pub fn from_ggml(dtype: GgmlDType) -> Self {
+        match dtype {
+            GgmlDType::F32 => Self::F32,
+            GgmlDType::F16 => Self::F16,
+            GgmlDType::BF16 => Self::BF16,
+            blocks => Self::Quantized(blocks),
+        }
+    }
+
+    /// The float type, when it is one.
+    pub fn dense(self) -> Option<DType> {
+        match self {
+            Self::F32 => Some(DType::F32),
+            Self::F16 => Some(DType::F16),
+            Self::BF16 => Some(DType::BF16),
+            Self::Quantized(_) => None,
+        }
+    }
+
+    /// Elements that are stored together; a row is a whole number of blocks.
+    pub fn block_elements(self) -> usize {
+        match self {
+            Self::Quantized(dtype) => dtype.block_size(),
+            _ => 1,
+        }
+    }
+
+    /// Bytes of one block.
+    pub fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Quantized(dtype) => dtype.type_size(),
+        }
+    }
+
+    /// Bytes of `elements`, a whole number of blocks; `None` when they are not or overflow.
+    pub fn bytes_of(self, elements: usize) -> Option<usize> {
+        let block = self.block_elements();
+        if !elements.is_multiple_of(block) {
+            return None;
+        }
+        (elements / block).checked_mul(self.block_bytes())
+    }
+}
+
+impl fmt::Display for StoredType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::BF16 => "bf16",
+            Self::Quantized(dtype) => match dtype {
+                GgmlDType::F32 => "f32",
+                GgmlDType::F16 => "f16",
+                GgmlDType::BF16 => "bf16",
+                GgmlDType::Q4_0 => "q4_0",
+                GgmlDType::Q4_1 => "q4_1",
+                GgmlDType::Q5_0 => "q5_0",
+                GgmlDType::Q5_1 => "q5_1",
+                GgmlDType::Q8_0 => "q8_0",
+                GgmlDType::Q8_1 => "q8_1",
+                GgmlDType::Q2K => "q2_k",
+                GgmlDType::Q3K => "q3_k",
+                GgmlDType::Q4K => "q4_k",
+                GgmlDType::Q5K => "q5_k",
+                GgmlDType::Q6K => "q6_k",
+                GgmlDType::Q8K => "q8_k",
+            },
+        })
+    }
+}
+
+/// The form weight matrices take in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum WeightForm {
+    /// As in the file.
+    #[default]
+    Stored,
+    F32,
+    BF16,
+    F16,
+    Q8_0,
+    Q4K,
+}
+
+impl WeightForm {
+    /// Every form with its name on the command line, where it has one.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Stored, "stored"),
+        (Self::F32, "f32"),
+        (Self::BF16, "bf16"),
+        (Self::F16, "f16"),
+        (Self::Q8_0, "q8_0"),
+        (Self::Q4K, "q4_k"),
+    ];
+
+    /// The type a matrix of rows of `columns` elements is held in.
+    ///
+    /// Blocks need whole rows: where 256 do not divide a row, `q4_k` becomes `q8_0`; where 32 do
+    /// not either, the matrix stays as stored.
+    pub fn held(self, stored: StoredType, columns: usize) -> StoredType {
+        let q8_0 = StoredType::Quantized(GgmlDType::Q8_0);
+        let q4_k = StoredType::Quantized(GgmlDType::Q4K);
+        match self {
+            Self::Stored => stored,
+            Self::F32 => StoredType::F32,
+            Self::BF16 => StoredType::BF16,
+            Self::F16 => StoredType::F16,
+            Self::Q4K if columns.is_multiple_of(q4_k.block_elements()) => q4_k,
+            Self::Q4K | Self::Q8_0 if columns.is_multiple_of(q8_0.block_elements()) => q8_0,
+            Self::Q4K | Self::Q8_0 => stored,
+        }
+    }
+}
+
+impl fmt::Display for WeightForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name =
+            Self::ALL.iter().find(|(form, _)| form == self).map_or("stored", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for WeightForm {
+    type Err = Problem;
+
+    /// `auto` and the empty string are not forms: [`choose`] decides what they mean.
+    fn from_str(name: &str) -> Result<Self, Problem> {
+        let wanted = name.trim().to_ascii_lowercase().replace("q4k", "q4_k").replace("q80", "q8_0");
+        Self::ALL.iter().find(|(_, name)| *name == wanted).map(|(form, _)| *form).ok_or_else(|| {
+            Problem::new(format!("unknown weight form `{name}`"))
+                .hint("choose auto, f32, bf16, f16, q8_0 or q4_k")
+        })
+    }
+}
+
+/// What [`choose`] took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    pub form: WeightForm,
+    /// What the window says: `bf16 as stored; own kernel, exact`.
+    pub phrase: String,
+    /// Bytes the weights will take in this form.
+    pub bytes: u64,
+}
+
+/// A weight matrix that has not been loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matrix {
+    pub stored: StoredType,
+    pub rows: usize,
+    pub columns: usize,
+}
+
+impl Matrix {
+    /// Bytes it takes in memory in a form, with the copy in tiles that candle makes of some
+    /// quantized types on a CPU at their first use.
+    pub fn bytes(&self, form: WeightForm, on_cpu: bool) -> u64 {
+        let held = form.held(self.stored, self.columns);
+        let elements = self.rows.saturating_mul(self.columns);
+        let blocks = elements.div_ceil(held.block_elements()) as u64;
+        let bytes = blocks.saturating_mul(held.block_bytes() as u64);
+        if on_cpu && repacks(held, self.rows, self.columns) {
+            bytes.saturating_mul(2)
+        } else {
+            bytes
+        }
+    }
+}
+
+/// True when candle keeps a second copy of such a matrix on this CPU.
+fn repacks(held: StoredType, rows: usize, columns: usize) -> bool {
+    let StoredType::Quantized(dtype) = held else { return false };
+    #[cfg(target_arch = "x86_64")]
+    {
+        rows.is_multiple_of(16)
+            && columns.is_multiple_of(256)
+            && match dtype {
+                GgmlDType::Q4K | GgmlDType::Q6K => is_x86_feature_detected!("avx2"),
+                GgmlDType::Q8_0 => {
+                    is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni")
+                }
+                _ => false,
+            }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        rows.is_multiple_of(8)
+            && columns.is_multiple_of(32)
+            && matches!(
+                dtype,
+                GgmlDType::Q4_0
+                    | GgmlDType::Q8_0
+                    | GgmlDType::Q4K
+                    | GgmlDType::Q5K
+                    | GgmlDType::Q6K
+            )
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        (rows, columns, dtype).0 == usize::MAX
+    }
+}
+
+/// Decides the form for the matrices of one checkpoint.
+///
+/// `asked` is `auto` (or empty) or a form's name. `auto` is the fastest form that holds exactly
+/// the numbers in the file: never bf16 for f16, never 16 bits for f32, never quantized unless the
+/// file is. `free_bytes` is the memory left on the device, where that is known.
+pub fn choose(
+    matrices: &[Matrix],
+    device: &Device,
+    asked: &str,
+    free_bytes: Option<u64>,
+) -> Result<Choice> {
+    let cpu = device.is_cpu();
+    let bytes = |form| {
+        matrices.iter().map(|matrix| matrix.bytes(form, cpu)).fold(0u64, u64::saturating_add)
+    };
+    let fits = |form| free_bytes.is_none_or(|free| bytes(form) <= free / 10 * 9);
+    let automatic = matches!(asked.trim().to_ascii_lowercase().as_str(), "" | "auto");
+    let form = if !automatic {
+        asked.parse::<WeightForm>()?
+    } else if cpu
+        && !kernel::widens_half_fast()
+        && matrices.iter().any(|matrix| matrix.stored == StoredType::F16)
+        && matrices.iter().all(|matrix| matrix.stored.dense().is_some())
+        && fits(WeightForm::F32)
+    {
+        WeightForm::F32
+    } else {
+        WeightForm::Stored
+    };
+    let mut phrase = phrase(matrices, form, cpu);
+    if !fits(form) {
+        let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+        phrase.push_str(&format!(
+            "; {:.1} GiB wanted, {:.1} GiB free",
+            gib(bytes(form)),
+            gib(free_bytes.unwrap_or_default())
+        ));
+        let smaller = [WeightForm::Q8_0, WeightForm::Q4K].into_iter().find(|form| fits(*form));
+        if let Some(smaller) = smaller {
+            phrase.push_str(&format!(" ({smaller} would fit)"));
+        }
+    }
+    Ok(Choice { form, phrase, bytes: bytes(form) })
+}
+
+/// One line on what a form does to these matrices.
+fn phrase(matrices: &[Matrix], form: WeightForm, cpu: bool) -> String {
+    let stored = shares(matrices, |matrix| matrix.stored);
+    let held = shares(matrices, |matrix| form.held(matrix.stored, matrix.columns));
+    let Some((main, _)) = held.first() else { return "no weight matrices".to_owned() };
+    let mut phrase = if stored == held {
+        format!("{main} as stored")
+    } else {
+        let from: Vec<String> = stored.iter().map(|(name, _)| name.to_string()).collect();
+        format!("{main} made from {}", from.join(" and "))
+    };
+    let others: Vec<String> =
+        held.iter().skip(1).map(|(name, count)| format!("{count} in {name}")).collect();
+    if !others.is_empty() {
+        phrase.push_str(&format!(", {} of {} matrices", others.join(", "), matrices.len()));
+    }
+    let exact = matrices.iter().all(|matrix| {
+        let held = form.held(matrix.stored, matrix.columns);
+        held == matrix.stored || held == StoredType::F32
+    });
+    if cpu && main.dense().is_some() {
+        phrase.push_str("; own kernel");
+    }
+    phrase.push_str(match (exact, cpu && main.dense().is_some()) {
+        (true, true) => ", exact",
+        (true, false) => "; exact",
+        (false, _) => "; not exact",
+    });
+    phrase
+}
+
+/// Types with the number of matrices in each, the commonest by elements first.
+fn shares(matrices: &[Matrix], of: impl Fn(&Matrix) -> StoredType) -> Vec<(StoredType, usize)> {
+    let mut shares: Vec<(StoredType, usize, u128)> = Vec::new();
+    for matrix in matrices {
+        let (kind, elements) = (of(matrix), matrix.rows as u128 * matrix.columns as u128);
+        match shares.iter_mut().find(|(other, ..)| *other == kind) {
+            Some((_, count, sum)) => {
+                *count += 1;
+                *sum += elements;
+            }
+            None => shares.push((kind, 1, elements)),
+        }
+    }
+    shares.sort_by_key(|(kind, _, elements)| (std::cmp::Reverse(*elements), kind.to_string()));
+    shares.into_iter().map(|(kind, count, _)| (kind, count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BF16: Matrix = Matrix { stored: StoredType::BF16, rows: 896, columns: 896 };
+    const WIDE: Matrix = Matrix { stored: StoredType::BF16, rows: 896, columns: 4864 };
+
+    fn taken(matrices: &[Matrix], asked: &str, free: Option<u64>) -> Choice {
+        choose(matrices, &Device::Cpu, asked, free).unwrap()
+    }
+
+    #[test]
+    fn auto_never_changes_a_number() {
+        let types = [StoredType::F32, StoredType::F16, StoredType::BF16]
+            .into_iter()
+            .chain([GgmlDType::Q4_0, GgmlDType::Q6K, GgmlDType::Q8_0].map(StoredType::Quantized));
+        for stored in types {
+            for free in [None, Some(0), Some(1 << 40)] {
+                let matrix = Matrix { stored, rows: 256, columns: 256 };
+                let choice = taken(&[matrix], "auto", free);
+                let held = choice.form.held(stored, 256);
+                assert!(held == stored || held == StoredType::F32, "{stored}: {choice:?}");
+                assert!(choice.phrase.contains("exact") && !choice.phrase.contains("not exact"));
+            }
+        }
+        assert_eq!(taken(&[BF16], "", None).phrase, "bf16 as stored; own kernel, exact");
+    }
+
+    #[test]
+    fn a_form_that_a_row_has_no_room_for_falls_back_and_says_so() {
+        let choice = taken(&[BF16, BF16, WIDE], "q4_k", None);
+        assert_eq!(choice.form, WeightForm::Q4K);
+        assert_eq!(choice.phrase, "q4_k made from bf16, 2 in q8_0 of 3 matrices; not exact");
+        let odd = Matrix { stored: StoredType::F32, rows: 4, columns: 12 };
+        assert_eq!(WeightForm::Q8_0.held(odd.stored, odd.columns), StoredType::F32);
+        assert_eq!(taken(&[odd], "q8_0", None).phrase, "f32 as stored; own kernel, exact");
+    }
+
+    #[test]
+    fn a_model_larger_than_memory_is_told_what_would_fit() {
+        let matrix = Matrix { stored: StoredType::F32, rows: 4096, columns: 4096 };
+        let choice = taken(&[matrix], "auto", Some(40 << 20));
+        assert_eq!(choice.form, WeightForm::Stored);
+        assert!(choice.phrase.contains("(q8_0 would fit)"), "{}", choice.phrase);
+        assert_eq!(choice.bytes, 64 << 20);
+        assert!(!taken(&[matrix], "auto", Some(80 << 20)).phrase.contains("wanted"));
+    }
+
+    #[test]
+    fn names_are_read_back_and_unknown_ones_refused() {
+        for (form, name) in WeightForm::ALL {
+            assert_eq!(name.parse(), Ok(form));
+            assert_eq!(form.to_string(), name);
+        }
+        assert_eq!("Q4_K".parse(), Ok(WeightForm::Q4K));
+        let problem = choose(&[BF16], &Device::Cpu, "q3_k", None).unwrap_err().to_string();
+        assert!(problem.contains("q3_k") && problem.contains("choose auto"), "{problem}");
+    }
+}

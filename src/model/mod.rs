@@ -1,5 +1,6 @@
 //! Checkpoints, configs, tokenizer, chat template, decoder, linear layers, KV cache, devices.
 
+pub mod device;
 pub mod facts;
 pub mod linear;
 pub mod runner;

@@ -51,9 +51,10 @@ pub enum Command {
     /// To the trash, with undo.
     TrashConversation(ConversationId),
     RestoreConversation(ConversationId),
-    /// Out of the trash and gone.
-    DeleteForever(ConversationId),
+    /// Delete for good what is in the trash.
     EmptyTrash,
+    /// The end of the list came into sight.
+    MoreConversations,
     /// Look for these words in titles and messages.
     SearchConversations(String),
     /// Load with the options of the settings.
@@ -76,6 +77,8 @@ pub enum Command {
     RemoveModelFolder(PathBuf),
     /// What every reply of this conversation is told first.
     SetSystemPrompt(String),
+    /// The same for conversations that have none of their own.
+    SetDefaultSystemPrompt(String),
     SetPlan(Plan),
     ApplyPreset(String),
     /// The sampling the model's own files recommend.

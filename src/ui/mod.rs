@@ -2,8 +2,18 @@
 
 pub mod action;
 pub mod command;
+pub mod conversations;
+pub mod dialogs;
+pub mod engine_state;
+pub mod header;
 pub mod icons;
+pub mod model;
+pub mod sampling;
+pub mod side;
+pub mod status;
 pub mod theme;
+pub mod toasts;
+pub mod words;
 
 pub use action::{Action, Situation};
 pub use command::Command;

@@ -1,0 +1,289 @@
+//! The state of the engine as the window knows it: one value, changed only by the engine's events,
+//! read by every panel that says anything about the model or the reply.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::engine::{Event, ReplyTimings, StopReason};
+use crate::model::{FoundModel, ModelFacts, SkippedModel};
+
+use super::words;
+
+/// What the engine has, does and last did.
+#[derive(Debug, Clone, Default)]
+pub struct EngineState {
+    /// The model in memory.
+    pub model: Option<Box<ModelFacts>>,
+    /// The model that is being brought into memory.
+    pub loading: Option<Loading>,
+    /// The reply under way.
+    pub reply: Option<ReplyProgress>,
+    /// The last reply that ended.
+    pub last: Option<LastReply>,
+    /// Models found in the stores, and why others were passed over.
+    pub found: Vec<FoundModel>,
+    pub skipped: Vec<SkippedModel>,
+    pub is_scanning: bool,
+    /// The model last described without loading it, or why it is refused.
+    pub inspected: Option<(PathBuf, Result<Box<ModelFacts>, String>)>,
+}
+
+/// A load under way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loading {
+    pub path: PathBuf,
+    pub bytes_done: u64,
+    /// 0 while nobody knows.
+    pub bytes_total: u64,
+    pub bytes_per_sec: f64,
+    /// Cancel was asked for and is awaited.
+    pub is_cancelling: bool,
+}
+
+/// A reply under way.
+#[derive(Debug, Clone)]
+pub struct ReplyProgress {
+    pub id: u64,
+    /// Prompt tokens fed and to feed, until the first token of the reply.
+    pub prefill: Option<(usize, usize)>,
+    pub tokens: usize,
+    asked_at: Instant,
+    first_token_at: Option<Instant>,
+    pub is_stopping: bool,
+}
+
+/// A reply that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastReply {
+    pub timings: ReplyTimings,
+    pub reason: StopReason,
+}
+
+/// How a state is to be taken; drawn as a shape and a word, never as a colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Idle,
+    Busy,
+    Missing,
+}
+
+impl ReplyProgress {
+    /// A reply that was just asked for.
+    pub fn asked(id: u64) -> Self {
+        Self {
+            id,
+            prefill: None,
+            tokens: 0,
+            asked_at: Instant::now(),
+            first_token_at: None,
+            is_stopping: false,
+        }
+    }
+
+    /// Tokens per second since the first one; `None` until there are two.
+    pub fn tokens_per_sec(&self) -> Option<f64> {
+        let secs = self.first_token_at?.elapsed().as_secs_f64();
+        (self.tokens > 1 && secs > 0.0).then(|| (self.tokens - 1) as f64 / secs)
+    }
+
+    /// From the request to the first token.
+    pub fn first_token_secs(&self) -> Option<f64> {
+        Some(self.first_token_at?.duration_since(self.asked_at).as_secs_f64())
+    }
+}
+
+impl LastReply {
+    /// Tokens per second after the first one.
+    pub fn tokens_per_sec(&self) -> Option<f64> {
+        let tokens = self.timings.reply_tokens.saturating_sub(1);
+        (tokens > 0 && self.timings.decode_secs > 0.0)
+            .then(|| tokens as f64 / self.timings.decode_secs)
+    }
+}
+
+impl EngineState {
+    /// Takes in what the engine told.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::LoadProgress { path, bytes_done, bytes_total, bytes_per_sec } => {
+                let is_cancelling = self.loading.as_ref().is_some_and(|load| load.is_cancelling);
+                self.loading = Some(Loading {
+                    path: path.clone(),
+                    bytes_done: *bytes_done,
+                    bytes_total: *bytes_total,
+                    bytes_per_sec: *bytes_per_sec,
+                    is_cancelling,
+                });
+            }
+            Event::Loaded(facts) => {
+                self.model = Some(facts.clone());
+                self.loading = None;
+            }
+            Event::LoadFailed { .. } => self.loading = None,
+            Event::Unloaded => self.model = None,
+            Event::ReplyStarted { id, prompt_tokens, reused_tokens } => {
+                if let Some(reply) = self.reply_of(*id) {
+                    reply.prefill = Some((*reused_tokens, *prompt_tokens));
+                }
+            }
+            Event::Prefill { id, done, total } => {
+                if let Some(reply) = self.reply_of(*id) {
+                    reply.prefill = Some((*done, *total));
+                }
+            }
+            Event::Token { id, .. } => {
+                if let Some(reply) = self.reply_of(*id) {
+                    reply.prefill = None;
+                    reply.tokens += 1;
+                    reply.first_token_at.get_or_insert_with(Instant::now);
+                }
+            }
+            Event::ReplyDone { id, reason, timings, .. } => {
+                if self.reply_of(*id).is_some() {
+                    self.reply = None;
+                    self.last = Some(LastReply { timings: *timings, reason: reason.clone() });
+                }
+            }
+            Event::ReplyFailed { id, .. } => {
+                if self.reply_of(*id).is_some() {
+                    self.reply = None;
+                }
+            }
+            Event::Scanned { found, skipped } => {
+                self.found.clone_from(found);
+                self.skipped.clone_from(skipped);
+                self.is_scanning = false;
+            }
+            Event::Inspected { path, outcome } => {
+                self.inspected = Some((path.clone(), outcome.clone()));
+            }
+            Event::Counted { .. } => {}
+        }
+    }
+
+    fn reply_of(&mut self, id: u64) -> Option<&mut ReplyProgress> {
+        self.reply.as_mut().filter(|reply| reply.id == id)
+    }
+
+    /// What it does now, in a few words.
+    pub fn words(&self) -> (Mood, String) {
+        if let Some(reply) = &self.reply {
+            let words = match (reply.is_stopping, reply.prefill) {
+                (true, _) => "Stopping".to_owned(),
+                (false, Some((done, total))) => format!(
+                    "Reading the prompt, {} of {}",
+                    words::count(done as u64),
+                    words::plural(total as u64, "token", "tokens")
+                ),
+                (false, None) if reply.tokens == 0 => "Starting".to_owned(),
+                (false, None) => {
+                    format!("Writing, {}", words::plural(reply.tokens as u64, "token", "tokens"))
+                }
+            };
+            return (Mood::Busy, words);
+        }
+        if let Some(loading) = &self.loading {
+            return (Mood::Busy, loading.words());
+        }
+        match &self.model {
+            Some(_) => (Mood::Idle, "Ready".to_owned()),
+            None => (Mood::Missing, "No model loaded".to_owned()),
+        }
+    }
+}
+
+impl Loading {
+    /// Just asked for.
+    pub fn asked(path: PathBuf) -> Self {
+        Self { path, bytes_done: 0, bytes_total: 0, bytes_per_sec: 0.0, is_cancelling: false }
+    }
+
+    /// How far it is, from 0 to 1.
+    pub fn fraction(&self) -> f32 {
+        if self.bytes_total == 0 {
+            return 0.0;
+        }
+        (self.bytes_done as f64 / self.bytes_total as f64).clamp(0.0, 1.0) as f32
+    }
+
+    /// In a few words.
+    pub fn words(&self) -> String {
+        if self.is_cancelling {
+            "Cancelling".to_owned()
+        } else if self.bytes_total == 0 {
+            "Opening the model".to_owned()
+        } else {
+            format!(
+                "Loading, {} of {}",
+                words::bytes(self.bytes_done),
+                words::bytes(self.bytes_total)
+            )
+        }
+    }
+}
+
+/// Why a reply ended, in a few words.
+pub fn reason_words(reason: &StopReason) -> String {
+    match reason {
+        StopReason::EndOfText => "Ended by itself".to_owned(),
+        StopReason::StopString(text) => format!("Stopped at “{}”", text.escape_debug()),
+        StopReason::MaxTokens => "Reached the token limit".to_owned(),
+        StopReason::ContextFull => "The context is full".to_owned(),
+        StopReason::Stopped => "Stopped by you".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::TokenTrace;
+
+    fn token(id: u64) -> Event {
+        let trace = TokenTrace {
+            id: 1,
+            text: "a".into(),
+            logprob: -0.1,
+            entropy: 0.2,
+            alternatives: vec![],
+        };
+        Event::Token { id, trace: Box::new(trace) }
+    }
+
+    #[test]
+    fn a_reply_goes_from_prompt_to_writing_to_ready() {
+        let mut state = EngineState { model: Some(Box::default()), ..EngineState::default() };
+        assert_eq!(state.words(), (Mood::Idle, "Ready".to_owned()));
+        state.reply = Some(ReplyProgress::asked(7));
+        state.apply(&Event::Prefill { id: 7, done: 512, total: 2048 });
+        assert_eq!(state.words().1, "Reading the prompt, 512 of 2,048 tokens");
+        state.apply(&token(7));
+        assert_eq!(state.words(), (Mood::Busy, "Writing, 1 token".to_owned()));
+        let timings = ReplyTimings { reply_tokens: 11, decode_secs: 2.0, ..Default::default() };
+        let done = |id| Event::ReplyDone {
+            id,
+            reason: StopReason::EndOfText,
+            timings,
+            recipe: Box::default(),
+        };
+        state.apply(&done(6));
+        assert!(state.reply.is_some(), "an older reply's end is not this one's");
+        state.apply(&done(7));
+        assert_eq!(state.words().0, Mood::Idle);
+        assert_eq!(state.last.as_ref().and_then(LastReply::tokens_per_sec), Some(5.0));
+    }
+
+    #[test]
+    fn a_failed_load_leaves_the_model_that_was_there() {
+        let mut state = EngineState { model: Some(Box::default()), ..EngineState::default() };
+        let path = PathBuf::from("m.gguf");
+        state.apply(&Event::LoadProgress {
+            path: path.clone(),
+            bytes_done: 5,
+            bytes_total: 10,
+            bytes_per_sec: 1.0,
+        });
+        assert_eq!(state.loading.as_ref().map(Loading::fraction), Some(0.5));
+        state.apply(&Event::LoadFailed { path, message: "broken".into(), cancelled: false });
+        assert!(state.loading.is_none() && state.model.is_some());
+    }
+}

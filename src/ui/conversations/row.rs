@@ -183,8 +183,8 @@ fn marked(
     colors: &Tokens,
     width: f32,
 ) -> LayoutJob {
-    let mut job = LayoutJob::default();
-    job.wrap = egui::text::TextWrapping::truncate_at_width(width);
+    let wrap = egui::text::TextWrapping::truncate_at_width(width);
+    let mut job = LayoutJob { wrap, ..LayoutJob::default() };
     let plain = TextFormat::simple(FontId::proportional(size), color);
     let found = TextFormat {
         background: colors.accent_soft,
@@ -215,9 +215,9 @@ mod tests {
         let colors = Tokens::for_dark(false);
         let job =
             |marks: &[Range<usize>]| marked("größer", marks, 14.0, colors.text, colors, 100.0);
-        assert_eq!(job(&[0..2, 4..20]).text, "größer");
+        assert_eq!(job(&[(0, 2), (4, 20)]).text, "größer");
         // Byte 3 lies inside the ö.
-        assert_eq!(job(&[3..4]).text, "größer");
-        assert_eq!(job(&[0..2]).sections.len(), 3, "an empty piece before, the match, the rest");
+        assert_eq!(job(&[(3, 4)]).text, "größer");
+        assert_eq!(job(&[(0, 2)]).sections.len(), 3, "an empty piece before, the match, the rest");
     }
 }

@@ -213,8 +213,10 @@ mod tests {
     #[test]
     fn marks_that_do_not_fit_the_text_are_passed_over() {
         let colors = Tokens::for_dark(false);
-        let job =
-            |marks: &[Range<usize>]| marked("größer", marks, 14.0, colors.text, colors, 100.0);
+        let job = |marks: &[(usize, usize)]| {
+            let marks: Marks = marks.iter().map(|&(start, end)| start..end).collect();
+            marked("größer", &marks, 14.0, colors.text, colors, 100.0)
+        };
         assert_eq!(job(&[(0, 2), (4, 20)]).text, "größer");
         // Byte 3 lies inside the ö.
         assert_eq!(job(&[(3, 4)]).text, "größer");

@@ -52,6 +52,16 @@ pub enum StopReason {
     Stopped,
 }
 
+/// How a reply went; stored as JSON beside its recipe.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outcome {
+    pub reason: Option<StopReason>,
+    pub timings: Option<ReplyTimings>,
+    /// What went wrong, for a reply that broke off.
+    pub failure: Option<String>,
+}
+
 /// How long the parts of a reply took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReplyTimings {

@@ -3,5 +3,5 @@
 pub mod event;
 pub mod request;
 
-pub use event::{Event, Recipe, ReplyTimings, StopReason};
+pub use event::{Event, Outcome, Recipe, ReplyTimings, StopReason};
 pub use request::{Opening, Prompt, ReplyRequest, Request, Turn};

@@ -28,6 +28,12 @@ pub enum Icon {
     Info,
     Warning,
     Restart,
+    ChevronLeft,
+    ArrowUp,
+    ArrowDown,
+    Continue,
+    Branch,
+    Tokens,
 }
 
 impl Icon {
@@ -147,6 +153,33 @@ impl Icon {
                 closed(&[(8.0, 2.4), (14.2, 13.2), (1.8, 13.2)]);
                 line(&[(8.0, 6.4), (8.0, 9.6)]);
                 dot(8.0, 11.4, 0.8);
+            }
+            Self::ChevronLeft => line(&[(10.0, 3.8), (5.8, 8.0), (10.0, 12.2)]),
+            Self::ArrowUp => {
+                line(&[(8.0, 13.4), (8.0, 2.8)]);
+                line(&[(3.5, 7.3), (8.0, 2.8), (12.5, 7.3)]);
+            }
+            Self::ArrowDown => {
+                line(&[(8.0, 2.6), (8.0, 13.2)]);
+                line(&[(3.5, 8.7), (8.0, 13.2), (12.5, 8.7)]);
+            }
+            Self::Continue => {
+                line(&[(2.6, 3.4), (2.6, 12.6)]);
+                line(&[(5.8, 8.0), (13.6, 8.0)]);
+                line(&[(10.2, 4.6), (13.6, 8.0), (10.2, 11.4)]);
+            }
+            Self::Branch => {
+                for (x, y) in [(4.2, 3.6), (4.2, 12.4), (11.8, 5.0)] {
+                    painter.circle_stroke(at(x, y), 1.8 * scale, stroke);
+                }
+                line(&[(4.2, 5.4), (4.2, 10.6)]);
+                line(&[(11.8, 6.8), (11.2, 8.4), (9.6, 9.2), (4.2, 9.8)]);
+            }
+            Self::Tokens => {
+                frame(1.8, 3.0, 6.2, 6.8, 1.0);
+                frame(8.4, 3.0, 14.2, 6.8, 1.0);
+                frame(1.8, 9.2, 8.8, 13.0, 1.0);
+                frame(11.0, 9.2, 14.2, 13.0, 1.0);
             }
             Self::Restart => {
                 let arc: Vec<(f32, f32)> = (0..=20_u8)

@@ -13,6 +13,7 @@ pub mod side;
 pub mod status;
 pub mod theme;
 pub mod toasts;
+pub mod transcript;
 pub mod words;
 
 pub use action::{Action, Situation};

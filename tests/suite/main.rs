@@ -2,3 +2,4 @@
 //! keeps the suite quick on two cores.
 
 mod house;
+mod transcript;

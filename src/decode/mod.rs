@@ -1,3 +1,15 @@
 //! One reply: token rules, sampler, stop rules and the trace of every decision.
 //!
-//! Pure functions over the small traits of `model`; no threads, no files, no clock.
+//! Pure functions and values over the small traits of `model`; no threads, no files, no clock.
+
+pub mod draw;
+pub mod observe;
+pub mod penalties;
+pub mod ranking;
+pub mod reply;
+pub mod rules;
+pub mod sampler;
+pub mod stop;
+
+pub use reply::{Progress, Reply, ReplyStart};
+pub use rules::{Position, TokenRule};

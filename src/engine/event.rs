@@ -28,6 +28,8 @@ pub enum Event {
     ReplyDone { id: u64, reason: StopReason, timings: ReplyTimings, recipe: Box<Recipe> },
     /// The reply could not be made, or broke off; what came before stands.
     ReplyFailed { id: u64, message: String },
+    /// A plan sent during this reply means nothing; the reply goes on with the one before.
+    PlanRefused { id: u64, message: String },
     /// Answer to `Request::Count`.
     Counted { ticket: u64, tokens: Result<usize, String> },
     /// Answer to `Request::Scan`.
@@ -91,5 +93,8 @@ pub struct Recipe {
     pub plan_changes: Vec<(usize, String)>,
     /// Number of the reply, the second part of every draw's key.
     pub reply: u64,
+    /// Hash of the ids the reply began with, to tell another conversation from this one.
+    #[serde(default)]
+    pub prompt_fingerprint: String,
     pub tiller_version: String,
 }

@@ -1,7 +1,14 @@
 //! The worker thread that owns the model: requests in, events out. No egui here or below.
 
+mod aside;
 pub mod event;
+pub mod handle;
+pub mod prompt;
+mod reply;
 pub mod request;
+mod shared;
+mod worker;
 
 pub use event::{Event, Outcome, Recipe, ReplyTimings, StopReason};
+pub use handle::{Engine, EngineHandle};
 pub use request::{Opening, Prompt, ReplyRequest, Request, Turn};

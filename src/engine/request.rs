@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Recipe;
 use crate::model::LoadOptions;
 use crate::session::Role;
 use crate::steer::Plan;
@@ -18,6 +19,9 @@ pub enum Request {
     Unload,
     /// Generate one reply.
     Reply(Box<ReplyRequest>),
+    /// Make a reply again from its recipe: same model and prompt, same text on the same device.
+    /// Refused on another model, chat template or prompt, saying which.
+    Replay { id: u64, recipe: Box<Recipe>, prompt: Prompt, opening: Opening },
     /// Change the plan of the reply under way from the next token on.
     SetPlan(Plan),
     /// Count the tokens a prompt would take, the draft included; answered by `Event::Counted`.

@@ -2,9 +2,15 @@
 
 pub mod device;
 pub mod facts;
+pub mod language;
 pub mod linear;
+pub mod loaded;
 pub mod runner;
+#[doc(hidden)]
+pub mod toy;
 pub mod weights;
 
 pub use facts::{FoundModel, GenerationDefaults, LoadOptions, ModelFacts, SkippedModel};
+pub use language::{Language, Template, TextStream, Vocabulary};
+pub use loaded::{DoesNotFit, Loader, Model, Progress};
 pub use runner::{Runner, StepOutput, Wanted};

@@ -1,0 +1,255 @@
+//! One reply as a machine that steps a `Runner`: feeds the prompt in chunks, then draws, traces
+//! and feeds one token after the other until something ends it. Whoever drives it looks at Stop
+//! between any two advances.
+
+use std::collections::VecDeque;
+
+use anyhow::{Context, Result};
+
+use super::observe::{self, Observation};
+use super::penalties::{self, History};
+use super::rules::{Position, TokenRule};
+use super::stop::{StopWatch, Verdict};
+use super::{draw, sampler};
+use crate::model::runner::reuse_prefix;
+use crate::model::{Language, Runner, StepOutput, TextStream, Wanted};
+use crate::platform::Problem;
+use crate::session::TokenTrace;
+use crate::steer::Plan;
+
+/// Most prompt tokens fed in one pass, so that Stop acts soon.
+pub const PREFILL_CHUNK: usize = 128;
+
+/// What a reply begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplyStart {
+    /// Number of the reply: with the plan's seed it fixes every draw.
+    pub reply: u64,
+    /// Prompt, and the given beginning of the reply.
+    pub ids: Vec<u32>,
+    /// How many of `ids` are the prompt; the rest begins the reply.
+    pub prompt_len: usize,
+}
+
+/// Why a reply ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    EndOfText,
+    StopString(String),
+    MaxTokens,
+    ContextFull,
+}
+
+/// What one advance brought.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Prompt tokens in the cache, of how many.
+    Prefilled { done: usize, total: usize },
+    /// Tokens whose text is settled; none while text is held back.
+    Tokens(Vec<TokenTrace>),
+    /// The last tokens, and why there are no more.
+    Ended(Vec<TokenTrace>, Ending),
+}
+
+/// A reply under way.
+pub struct Reply<'a> {
+    language: &'a Language,
+    plan: Plan,
+    bias: Vec<(u32, f32)>,
+    reply: u64,
+    prompt_len: usize,
+    opening_len: usize,
+    /// Prompt, opening and every token drawn.
+    ids: Vec<u32>,
+    stream: Box<dyn TextStream>,
+    watch: StopWatch,
+    /// Drawn, but part of their text may yet become a stop string.
+    held: VecDeque<TokenTrace>,
+    /// Bytes of `held` text that are settled already, in its first token.
+    settled_in_first: usize,
+    output: Option<StepOutput>,
+    steered: Vec<f32>,
+    over: bool,
+}
+
+impl<'a> Reply<'a> {
+    /// Rolls the cache back to what it shares with `start.ids` and returns the reply with the
+    /// number of tokens reused.
+    ///
+    /// Errors when the plan means nothing or the ids do not fit the context, saying by how many.
+    pub fn begin(
+        language: &'a Language,
+        runner: &mut dyn Runner,
+        start: ReplyStart,
+        plan: Plan,
+    ) -> Result<(Self, usize)> {
+        let ReplyStart { reply, ids, prompt_len } = start;
+        if ids.is_empty() {
+            return Err(Problem::new("the prompt is empty").hint("write something first").into());
+        }
+        let room = runner.context_length();
+        if ids.len() > room {
+            let over = ids.len() - room;
+            let what = format!(
+                "the conversation takes {} tokens, {over} more than the context of {room} holds",
+                ids.len()
+            );
+            let hint = "shorten or delete messages, or load the model with a longer context";
+            return Err(Problem::new(what).hint(hint).into());
+        }
+        sampler::check(&plan.sampling)?;
+        let bias = penalties::read_bias(&plan.sampling, runner.vocab_size())?;
+        let reused = reuse_prefix(runner, &ids)?;
+        let mut stream = language.vocabulary.stream();
+        // The stream must stand where the opening ends: it may end inside a character.
+        for id in &ids[prompt_len..] {
+            stream.push(*id)?;
+        }
+        let made = Self {
+            language,
+            watch: StopWatch::new(&plan.stop),
+            plan,
+            bias,
+            reply,
+            prompt_len,
+            opening_len: ids.len() - prompt_len,
+            ids,
+            stream,
+            held: VecDeque::new(),
+            settled_in_first: 0,
+            output: None,
+            steered: Vec::new(),
+            over: false,
+        };
+        Ok((made, reused))
+    }
+
+    /// Tokens drawn so far, the given opening not counted.
+    pub fn drawn(&self) -> usize {
+        self.ids.len() - self.prompt_len - self.opening_len
+    }
+
+    /// Steers by this plan from the next token on. On an error the old plan stays.
+    pub fn set_plan(&mut self, plan: Plan, vocab_size: usize) -> Result<()> {
+        sampler::check(&plan.sampling)?;
+        self.bias = penalties::read_bias(&plan.sampling, vocab_size)?;
+        if plan.stop != self.plan.stop {
+            self.watch.replace(&plan.stop);
+        }
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// One pass of the model at most: a chunk of the prompt, or one token.
+    pub fn advance(
+        &mut self,
+        runner: &mut dyn Runner,
+        rules: &mut [Box<dyn TokenRule>],
+    ) -> Result<Progress> {
+        if self.over {
+            return Ok(Progress::Tokens(Vec::new()));
+        }
+        let cached = runner.len();
+        if self.drawn() == 0 && cached < self.ids.len() {
+            let end = self.ids.len().min(cached + PREFILL_CHUNK);
+            let output = runner.prefill(&self.ids[cached..end], Wanted::Last)?;
+            self.output = (end == self.ids.len()).then_some(output);
+            return Ok(Progress::Prefilled { done: end, total: self.ids.len() });
+        }
+        if self.plan.max_tokens.is_some_and(|most| self.drawn() >= most) {
+            return Ok(self.end(Ending::MaxTokens));
+        }
+        let output = match self.output.take() {
+            Some(output) => output,
+            None if cached >= runner.context_length() => {
+                return Ok(self.end(Ending::ContextFull));
+            }
+            None => runner.step(&self.ids[cached..])?,
+        };
+        self.draw(&output, rules)
+    }
+
+    /// The tokens held back, once the reply ends without a stop string (or is stopped).
+    pub fn release(&mut self) -> Vec<TokenTrace> {
+        self.over = true;
+        self.settled_in_first = 0;
+        self.held.drain(..).collect()
+    }
+
+    fn end(&mut self, ending: Ending) -> Progress {
+        Progress::Ended(self.release(), ending)
+    }
+
+    fn draw(&mut self, output: &StepOutput, rules: &mut [Box<dyn TokenRule>]) -> Result<Progress> {
+        let logits = output.logits_of(0);
+        let seen = observe::observe(logits)?;
+        self.steered.clear();
+        self.steered.extend_from_slice(logits);
+        for rule in rules {
+            let position = Position {
+                ids: &self.ids,
+                reply_start: self.prompt_len,
+                hidden: output.hidden_of(0),
+            };
+            rule.apply(&mut self.steered, position).with_context(|| rule.name().to_owned())?;
+        }
+        let history = History { all: &self.ids, reply_start: self.prompt_len };
+        penalties::apply(&mut self.steered, &self.plan.sampling, &self.bias, history);
+        let step = (self.ids.len() - self.prompt_len) as u32;
+        let uniform = draw::uniform(self.plan.seed, self.reply, 0, step);
+        let id = sampler::draw(&self.steered, &self.plan.sampling, uniform)?;
+        if self.language.ends_reply(id) {
+            return Ok(self.end(Ending::EndOfText));
+        }
+        let progress = self.take(id, logits[id as usize], &seen)?;
+        if let Progress::Tokens(mut tokens) = progress {
+            // Known already: no pass is spent on a token that nobody will see.
+            if self.plan.max_tokens.is_some_and(|most| self.drawn() >= most) {
+                tokens.extend(self.release());
+                return Ok(Progress::Ended(tokens, Ending::MaxTokens));
+            }
+            return Ok(Progress::Tokens(tokens));
+        }
+        Ok(progress)
+    }
+
+    fn take(&mut self, id: u32, logit: f32, seen: &Observation) -> Result<Progress> {
+        self.ids.push(id);
+        let text = self.stream.push(id)?;
+        let verdict = self.watch.push(&text);
+        let trace = seen.trace(id, logit, text, self.language.vocabulary.as_ref());
+        self.held.push_back(trace);
+        Ok(match verdict {
+            Verdict::Settled(bytes) => Progress::Tokens(self.settle(bytes)),
+            Verdict::Stop { bytes, stop } => {
+                let mut tokens = self.settle(bytes);
+                // The token the stop string begins in keeps what comes before it; those that hold
+                // nothing but the stop string are no part of the reply.
+                if self.settled_in_first > 0
+                    && let Some(mut cut) = self.held.pop_front()
+                {
+                    cut.text.truncate(self.settled_in_first);
+                    tokens.push(cut);
+                }
+                self.held.clear();
+                self.release();
+                Progress::Ended(tokens, Ending::StopString(stop))
+            }
+        })
+    }
+
+    /// Lets go of the tokens that lie wholly within the next `bytes` settled bytes.
+    fn settle(&mut self, bytes: usize) -> Vec<TokenTrace> {
+        let mut settled = self.settled_in_first + bytes;
+        let mut tokens = Vec::new();
+        while let Some(first) = self.held.front() {
+            if first.text.len() > settled {
+                break;
+            }
+            settled -= first.text.len();
+            tokens.extend(self.held.pop_front());
+        }
+        self.settled_in_first = settled;
+        tokens
+    }
+}

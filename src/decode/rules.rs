@@ -1,0 +1,23 @@
+//! The hook between logits and sampler: rules that steer the distribution, in order. An empty
+//! list is not called and costs nothing, so a reply without rules is the plain model to the bit.
+
+use anyhow::Result;
+
+/// Where a rule is applied.
+#[derive(Debug, Clone, Copy)]
+pub struct Position<'a> {
+    /// Prompt and reply so far, oldest first.
+    pub ids: &'a [u32],
+    /// Where the reply begins in `ids`.
+    pub reply_start: usize,
+    /// The row's final hidden state, `[hidden_size]`, f32, after the final norm.
+    pub hidden: &'a [f32],
+}
+
+/// Changes the logits of one position before penalties and sampling.
+pub trait TokenRule: Send {
+    /// For errors.
+    fn name(&self) -> &str;
+    /// Changes `logits`, `[vocab_size]`, in place.
+    fn apply(&mut self, logits: &mut [f32], position: Position<'_>) -> Result<()>;
+}

@@ -1,0 +1,65 @@
+//! What is answered beside the model: counting tokens, scanning stores, inspecting files. A thread
+//! of its own, so that none of it waits for a reply and no reply waits for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use crossbeam_channel::Receiver;
+
+use super::shared::{Shared, Teller};
+use super::worker::panic_message;
+use super::{Event, Opening, Prompt, prompt};
+use crate::model::Loader;
+
+/// A request that needs no model pass.
+pub enum Aside {
+    Count { ticket: u64, prompt: Prompt },
+    Scan { folders: Vec<PathBuf> },
+    Inspect { path: PathBuf },
+}
+
+/// Answers until the handle is gone.
+pub fn run(requests: &Receiver<Aside>, shared: &Shared, loader: &dyn Loader, teller: &Teller) {
+    while let Ok(aside) = requests.recv() {
+        let event = match aside {
+            Aside::Count { ticket, prompt } => {
+                Event::Counted { ticket, tokens: contained(|| count(shared, &prompt)) }
+            }
+            Aside::Scan { folders } => scan(loader, folders),
+            Aside::Inspect { path } => {
+                let outcome = contained(|| loader.inspect(&path).map(Box::new));
+                Event::Inspected { path, outcome }
+            }
+        };
+        teller.tell(event);
+    }
+}
+
+fn count(shared: &Shared, prompt: &Prompt) -> anyhow::Result<usize> {
+    let language = shared.language.read().clone();
+    let language = language.ok_or_else(|| anyhow::anyhow!("no model is loaded"))?;
+    Ok(prompt::assemble(&language, prompt, &Opening::None)?.ids.len())
+}
+
+fn scan(loader: &dyn Loader, folders: Vec<PathBuf>) -> Event {
+    match catch_unwind(AssertUnwindSafe(|| loader.scan(&folders))) {
+        Ok((found, skipped)) => Event::Scanned { found, skipped },
+        Err(panic) => {
+            let reason = format!("the scan broke off: {}", panic_message(&*panic));
+            tracing::error!("{reason}");
+            let path = folders.into_iter().next().unwrap_or_default();
+            Event::Scanned {
+                found: Vec::new(),
+                skipped: vec![crate::model::SkippedModel { path, reason }],
+            }
+        }
+    }
+}
+
+/// Runs a request's work; a panic in it becomes its error.
+fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
+        Err(panic) => Err(format!("broke off: {}", panic_message(&*panic))),
+    }
+}

@@ -1,0 +1,140 @@
+//! The engine from outside: start it, send requests, receive events, stop at once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use super::aside::{self, Aside};
+use super::shared::{Shared, Teller};
+use super::worker::{Work, Worker};
+use super::{Event, Request};
+use crate::model::Loader;
+use crate::platform::Problem;
+
+/// Requests that may wait; nobody sends more than one at a time.
+const REQUESTS: usize = 64;
+/// Events that may wait before the worker does.
+const EVENTS: usize = 1024;
+
+/// Starts engines.
+pub struct Engine;
+
+impl Engine {
+    /// Starts the engine's threads around a loader. `wake` is called after every event, from those
+    /// threads.
+    pub fn start_with(
+        loader: Arc<dyn Loader>,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<EngineHandle> {
+        let shared = Arc::new(Shared::default());
+        let (work_in, work_out) = bounded(REQUESTS);
+        let (aside_in, aside_out) = bounded(REQUESTS);
+        let (events_in, events) = bounded(EVENTS);
+        let teller = Teller { events: events_in, wake: Arc::new(wake) };
+
+        let beside = (Arc::clone(&shared), Arc::clone(&loader), teller.clone());
+        std::thread::Builder::new()
+            .name("tiller-aside".into())
+            .spawn(move || aside::run(&aside_out, &beside.0, beside.1.as_ref(), &beside.2))?;
+        let worker = Worker::new(Arc::clone(&shared), loader, teller);
+        std::thread::Builder::new()
+            .name("tiller-engine".into())
+            .spawn(move || worker.run(&work_out))?;
+        Ok(EngineHandle { shared, work: work_in, aside: aside_in, events })
+    }
+}
+
+/// The engine as the window and the headless verbs hold it. Dropping it ends what is under way
+/// and the engine's threads.
+pub struct EngineHandle {
+    shared: Arc<Shared>,
+    work: Sender<Work>,
+    aside: Sender<Aside>,
+    events: Receiver<Event>,
+}
+
+impl EngineHandle {
+    /// Hands a request over without waiting. Loads and replies are done one after the other in the
+    /// order sent; counting, scanning and inspecting go on beside them.
+    ///
+    /// Errors when far too many requests wait already, or the engine has ended.
+    pub fn send(&self, request: Request) -> Result<(), Problem> {
+        match request {
+            Request::Load { path, options } => {
+                let number = self.shared.loads.next();
+                self.work(Work::Load { number, path, options })
+            }
+            Request::Unload => self.work(Work::Unload),
+            Request::Reply(request) => {
+                let number = self.shared.replies.next();
+                let asked = Instant::now();
+                self.work(Work::Reply { number, asked, request })
+            }
+            Request::Replay { id, recipe, prompt, opening } => {
+                let number = self.shared.replies.next();
+                let asked = Instant::now();
+                self.work(Work::Replay { number, asked, id, recipe, prompt, opening })
+            }
+            Request::SetPlan(plan) => {
+                *self.shared.plan.lock() = Some((self.shared.replies.last(), plan));
+                Ok(())
+            }
+            Request::Count { ticket, prompt } => self.aside(Aside::Count { ticket, prompt }),
+            Request::Scan { folders } => self.aside(Aside::Scan { folders }),
+            Request::Inspect { path } => self.aside(Aside::Inspect { path }),
+        }
+    }
+
+    /// Ends the reply under way, and those sent but not begun, within one token.
+    pub fn stop(&self) {
+        self.shared.replies.call_off();
+    }
+
+    /// Cancels the load under way, and those sent but not begun.
+    pub fn cancel_load(&self) {
+        self.shared.loads.call_off();
+    }
+
+    /// The next event, if there is one already.
+    pub fn try_recv(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// Waits for the next event; `None` when the engine has ended.
+    pub fn recv(&self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+
+    /// Waits this long at most for the next event.
+    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
+        self.events.recv_timeout(timeout).ok()
+    }
+
+    fn work(&self, work: Work) -> Result<(), Problem> {
+        self.work.try_send(work).map_err(|error| refusal(&error))
+    }
+
+    fn aside(&self, aside: Aside) -> Result<(), Problem> {
+        self.aside.try_send(aside).map_err(|error| refusal(&error))
+    }
+}
+
+impl Drop for EngineHandle {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+    }
+}
+
+fn refusal<T>(error: &TrySendError<T>) -> Problem {
+    match error {
+        TrySendError::Full(_) => {
+            Problem::new("the engine has too much to do already").hint("stop it, or wait a moment")
+        }
+        TrySendError::Disconnected(_) => {
+            Problem::new("the engine has ended").hint("start the program again")
+        }
+    }
+}

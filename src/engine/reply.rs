@@ -1,0 +1,200 @@
+//! One reply on the worker: drives `decode::Reply`, listens to Stop and to plan changes between
+//! passes, keeps the clock and the recipe.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::prompt::{self, Assembled};
+use super::shared::{Shared, Teller};
+use super::{Event, Opening, Prompt, Recipe, ReplyRequest, ReplyTimings, StopReason};
+use crate::decode::reply::Ending;
+use crate::decode::{Progress, Reply, ReplyStart};
+use crate::model::{Model, ModelFacts};
+use crate::platform::Problem;
+use crate::session::TokenTrace;
+use crate::steer::Plan;
+
+/// A reply to make, or to make again.
+pub struct Job {
+    number: u64,
+    asked: Instant,
+    request: ReplyRequest,
+    /// The reply's number in every draw: the request's, or the one of the recipe replayed.
+    draws_as: u64,
+    /// Changes of plan to make again, each before this token of the reply.
+    changes: VecDeque<(usize, Plan)>,
+    /// The prompt a replay must have been given.
+    expects_prompt: Option<String>,
+}
+
+impl Job {
+    /// A new reply.
+    pub fn new(number: u64, asked: Instant, request: ReplyRequest) -> Self {
+        let draws_as = request.id;
+        Self { number, asked, request, draws_as, changes: VecDeque::new(), expects_prompt: None }
+    }
+
+    /// A reply made again. Errors when the recipe is of another model or template.
+    pub fn replay(
+        number: u64,
+        asked: Instant,
+        id: u64,
+        recipe: &Recipe,
+        prompt: Prompt,
+        opening: Opening,
+        facts: &ModelFacts,
+    ) -> Result<Self> {
+        if recipe.model_fingerprint != facts.fingerprint {
+            let what = format!(
+                "this reply was made with {} ({}), and {} ({}) is loaded",
+                recipe.model_name, recipe.model_fingerprint, facts.name, facts.fingerprint
+            );
+            return Err(Problem::new(what).hint("load that model to replay it").into());
+        }
+        let chat = matches!(prompt, Prompt::Chat(_));
+        if chat && recipe.template_fingerprint != facts.template_fingerprint {
+            let what = "this reply was made with another chat template than the model has now";
+            return Err(Problem::new(what).hint("load the model with that template").into());
+        }
+        let read = |text: &str| toml::from_str::<Plan>(text).context("the recipe's plan");
+        let plan = read(&recipe.plan)?;
+        let changes = recipe
+            .plan_changes
+            .iter()
+            .map(|(before, text)| Ok((*before, read(text)?)))
+            .collect::<Result<_>>()?;
+        let expects = &recipe.prompt_fingerprint;
+        let expects_prompt = (!expects.is_empty()).then(|| expects.clone());
+        let request = ReplyRequest { id, prompt, opening, plan };
+        Ok(Self { number, asked, request, draws_as: recipe.reply, changes, expects_prompt })
+    }
+}
+
+/// Makes the reply; what happens is told as events. An error is told by the caller.
+pub fn run(job: Job, model: &mut Model, shared: &Shared, teller: &Teller) -> Result<()> {
+    let Job { number, asked, request, draws_as, mut changes, expects_prompt } = job;
+    let id = request.id;
+    let Assembled { ids, prompt_len } =
+        prompt::assemble(&model.language, &request.prompt, &request.opening)?;
+    let prompt_fingerprint = prompt::fingerprint(&ids);
+    if expects_prompt.is_some_and(|expected| expected != prompt_fingerprint) {
+        let what = "this reply was made for another conversation than the one given";
+        return Err(Problem::new(what).hint("replay it where it stands").into());
+    }
+    let chat = matches!(request.prompt, Prompt::Chat(_));
+    let mut recipe = Recipe {
+        model_fingerprint: model.facts.fingerprint.clone(),
+        model_name: model.facts.name.clone(),
+        template_fingerprint: match chat {
+            true => model.facts.template_fingerprint.clone(),
+            false => String::new(),
+        },
+        device: model.facts.device.clone(),
+        weights: model.facts.held_as.clone(),
+        plan: toml::to_string(&request.plan)?,
+        plan_changes: Vec::new(),
+        reply: draws_as,
+        prompt_fingerprint,
+        tiller_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let runner = model.runner.as_mut();
+    let total = ids.len();
+    let start = ReplyStart { reply: draws_as, ids, prompt_len };
+    let (mut reply, reused) = Reply::begin(&model.language, runner, start, request.plan)?;
+    teller.tell(Event::ReplyStarted { id, prompt_tokens: total, reused_tokens: reused });
+
+    let mut clock = Clock { asked, started: Instant::now(), prefilled: None, first: None };
+    let tell = |tokens: Vec<TokenTrace>| {
+        for trace in tokens {
+            teller.tell(Event::Token { id, trace: Box::new(trace) });
+        }
+    };
+    let reason = loop {
+        if shared.reply_is_off(number) {
+            tell(reply.release());
+            break StopReason::Stopped;
+        }
+        if let Some(plan) = changed_plan(shared, number, &mut changes, reply.drawn()) {
+            let text = toml::to_string(&plan)?;
+            match reply.set_plan(plan, runner.vocab_size()) {
+                Ok(()) => recipe.plan_changes.push((reply.drawn(), text)),
+                Err(error) => {
+                    teller.tell(Event::PlanRefused { id, message: format!("{error:#}") });
+                }
+            }
+        }
+        // No rule steers yet: the plan has none.
+        match reply.advance(runner, &mut [])? {
+            Progress::Prefilled { done, total } => {
+                teller.tell(Event::Prefill { id, done, total });
+                if done == total {
+                    clock.prefilled = Some(Instant::now());
+                }
+            }
+            Progress::Tokens(tokens) => {
+                clock.first.get_or_insert_with(Instant::now);
+                tell(tokens);
+            }
+            Progress::Ended(tokens, ending) => {
+                clock.first.get_or_insert_with(Instant::now);
+                tell(tokens);
+                break match ending {
+                    Ending::EndOfText => StopReason::EndOfText,
+                    Ending::StopString(stop) => StopReason::StopString(stop),
+                    Ending::MaxTokens => StopReason::MaxTokens,
+                    Ending::ContextFull => StopReason::ContextFull,
+                };
+            }
+        }
+    };
+    let timings = clock.timings(total, reused, reply.drawn());
+    teller.tell(Event::ReplyDone { id, reason, timings, recipe: Box::new(recipe) });
+    Ok(())
+}
+
+/// The plan to take up before the next token: a live change, or one of the replay's.
+fn changed_plan(
+    shared: &Shared,
+    number: u64,
+    changes: &mut VecDeque<(usize, Plan)>,
+    drawn: usize,
+) -> Option<Plan> {
+    let live = {
+        let mut newest = shared.plan.lock();
+        // One for an earlier reply is out of date; one for a later reply waits for it.
+        let for_this = newest.as_ref().is_some_and(|(reply, _)| *reply <= number);
+        let taken = if for_this { newest.take() } else { None };
+        taken.filter(|(reply, _)| *reply == number).map(|(_, plan)| plan)
+    };
+    let mut replayed = None;
+    while changes.front().is_some_and(|(before, _)| *before <= drawn) {
+        replayed = changes.pop_front().map(|(_, plan)| plan);
+    }
+    live.or(replayed)
+}
+
+/// When the parts of a reply began.
+struct Clock {
+    asked: Instant,
+    started: Instant,
+    prefilled: Option<Instant>,
+    first: Option<Instant>,
+}
+
+impl Clock {
+    fn timings(&self, prompt: usize, reused: usize, reply: usize) -> ReplyTimings {
+        let now = Instant::now();
+        let prefilled = self.prefilled.unwrap_or(now);
+        let first = self.first.unwrap_or(now);
+        ReplyTimings {
+            prompt_tokens: prompt,
+            reused_tokens: reused,
+            reply_tokens: reply,
+            prefill_secs: (prefilled - self.started).as_secs_f64(),
+            first_token_secs: (first - self.asked).as_secs_f64(),
+            decode_secs: (now - first).as_secs_f64(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The engine's one worker: owns the model, does loads and replies one after the other, and
+//! survives whatever happens in them.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+
+use super::reply::{self, Job};
+use super::shared::{Shared, Teller};
+use super::{Event, Opening, Prompt, Recipe, ReplyRequest};
+use crate::model::{DoesNotFit, LoadOptions, Loader, Model};
+use crate::platform::{Cancelled, Problem};
+
+/// Between two reports of a load's progress.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
+
+/// What the worker does, in the order sent.
+pub enum Work {
+    Load {
+        number: u64,
+        path: PathBuf,
+        options: LoadOptions,
+    },
+    Unload,
+    Reply {
+        number: u64,
+        asked: Instant,
+        request: Box<ReplyRequest>,
+    },
+    Replay {
+        number: u64,
+        asked: Instant,
+        id: u64,
+        recipe: Box<Recipe>,
+        prompt: Prompt,
+        opening: Opening,
+    },
+}
+
+/// The state of the worker thread.
+pub struct Worker {
+    shared: Arc<Shared>,
+    loader: Arc<dyn Loader>,
+    teller: Teller,
+    model: Option<Model>,
+}
+
+impl Worker {
+    /// A worker with no model.
+    pub fn new(shared: Arc<Shared>, loader: Arc<dyn Loader>, teller: Teller) -> Self {
+        Self { shared, loader, teller, model: None }
+    }
+
+    /// Works until the handle is gone.
+    pub fn run(mut self, requests: &Receiver<Work>) {
+        while let Ok(work) = requests.recv() {
+            match work {
+                Work::Load { number, path, options } => self.load(number, path, &options),
+                Work::Unload => self.unload(),
+                Work::Reply { number, asked, request } => {
+                    let id = request.id;
+                    self.reply(id, |_| Ok(Job::new(number, asked, *request)));
+                }
+                Work::Replay { number, asked, id, recipe, prompt, opening } => {
+                    self.reply(id, |model| {
+                        Job::replay(number, asked, id, &recipe, prompt, opening, &model.facts)
+                    });
+                }
+            }
+        }
+    }
+
+    fn unload(&mut self) {
+        *self.shared.language.write() = None;
+        self.model = None;
+        self.teller.tell(Event::Unloaded);
+    }
+
+    fn load(&mut self, number: u64, path: PathBuf, options: &LoadOptions) {
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.read(number, &path, options)));
+        match loaded {
+            Ok(Ok(model)) => {
+                *self.shared.language.write() = Some(Arc::clone(&model.language));
+                let facts = Box::new(model.facts.clone());
+                self.model = Some(model);
+                self.teller.tell(Event::Loaded(facts));
+            }
+            Ok(Err(error)) => {
+                let cancelled = error.is::<Cancelled>();
+                let mut message = format!("{error:#}");
+                if let (Some(short), Some(held)) = (error.downcast_ref(), &self.model) {
+                    message += &room_if_unloaded(short, held);
+                }
+                self.teller.tell(Event::LoadFailed { path, message, cancelled });
+            }
+            Err(panic) => {
+                let message = format!("loading broke off: {}", panic_message(&*panic));
+                self.teller.tell(Event::LoadFailed { path, message, cancelled: false });
+            }
+        }
+    }
+
+    fn read(&self, number: u64, path: &Path, options: &LoadOptions) -> Result<Model> {
+        let started = Instant::now();
+        let mut reported: Option<Instant> = None;
+        let mut progress = |bytes_done: u64, bytes_total: u64| {
+            let last = bytes_done >= bytes_total;
+            if last || reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+                reported = Some(Instant::now());
+                let secs = started.elapsed().as_secs_f64();
+                let bytes_per_sec = if secs > 0.0 { bytes_done as f64 / secs } else { 0.0 };
+                let path = path.to_path_buf();
+                let event = Event::LoadProgress { path, bytes_done, bytes_total, bytes_per_sec };
+                self.teller.tell(event);
+            }
+            !self.shared.load_is_off(number)
+        };
+        if !progress(0, 0) {
+            return Err(Cancelled.into());
+        }
+        let model = self.loader.load(path, options, &mut progress)?;
+        if self.shared.load_is_off(number) {
+            return Err(Cancelled.into());
+        }
+        Ok(model)
+    }
+
+    fn reply(&mut self, id: u64, job: impl FnOnce(&Model) -> Result<Job>) {
+        let Some(model) = &mut self.model else {
+            let problem = Problem::new("no model is loaded").hint("choose a model first");
+            self.teller.tell(Event::ReplyFailed { id, message: problem.to_string() });
+            return;
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let job = job(model)?;
+            reply::run(job, model, &self.shared, &self.teller)
+        }));
+        let message = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(panic) => format!("the reply broke off: {}", panic_message(&*panic)),
+        };
+        // A pass that failed half-way may have left the cache half-written: start it anew.
+        let cleared = catch_unwind(AssertUnwindSafe(|| model.runner.truncate(0)));
+        self.teller.tell(Event::ReplyFailed { id, message });
+        if !matches!(cleared, Ok(Ok(()))) {
+            self.unload();
+        }
+    }
+}
+
+fn room_if_unloaded(short: &DoesNotFit, held: &Model) -> String {
+    let held_bytes = held.facts.weight_bytes + held.facts.cache_bytes;
+    if short.needed <= short.free + held_bytes {
+        format!("; or unload {} first, then it fits", held.facts.name)
+    } else {
+        String::new()
+    }
+}
+
+/// What a panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "an unknown error".to_owned())
+}

@@ -1,0 +1,48 @@
+//! A model in memory: its numbers, its text side and what is known of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::{FoundModel, Language, LoadOptions, ModelFacts, Runner, SkippedModel};
+
+/// A model ready to reply.
+pub struct Model {
+    pub facts: ModelFacts,
+    pub runner: Box<dyn Runner>,
+    pub language: Arc<Language>,
+}
+
+/// Told bytes done and bytes in all while a model loads; false cancels.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
+
+/// Brings models into memory and says what a file is; the engine is given one when it starts, so
+/// that tests can hand it a toy.
+pub trait Loader: Send + Sync {
+    /// Loads a model. `platform::Cancelled` when `progress` answered false.
+    fn load(&self, path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Result<Model>;
+    /// Says what is there without loading it.
+    fn inspect(&self, path: &Path) -> Result<ModelFacts>;
+    /// Models in the known stores and these folders, and what was passed over with the reason.
+    fn scan(&self, folders: &[PathBuf]) -> (Vec<FoundModel>, Vec<SkippedModel>);
+}
+
+/// There is not enough memory for a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoesNotFit {
+    /// Bytes it would take: weights, cache and room to work.
+    pub needed: u64,
+    /// Bytes there are.
+    pub free: u64,
+    /// One line for the person: what is short, by how much, what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for DoesNotFit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DoesNotFit {}

@@ -157,7 +157,7 @@ impl EngineState {
             Event::Inspected { path, outcome } => {
                 self.inspected = Some((path.clone(), outcome.clone()));
             }
-            Event::Counted { .. } => {}
+            Event::Counted { .. } | Event::PlanRefused { .. } => {}
         }
     }
 

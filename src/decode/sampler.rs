@@ -77,7 +77,8 @@ pub fn draw(logits: &[f32], sampling: &Sampling, uniform: f64) -> Result<u32> {
     if truncated {
         while let Some(id) = ranking.id(kept.len()).filter(|id| survives(*id)) {
             let within_nucleus = sampling.top_p >= 1.0 || mass < nucleus;
-            if !kept.is_empty() && !(within_nucleus && weight(id) >= least_weight) {
+            let probable = weight(id) >= least_weight;
+            if !(kept.is_empty() || within_nucleus && probable) {
                 break;
             }
             mass += weight(id);

@@ -1,0 +1,312 @@
+//! Works off what is asked, one wish after the other: changes in order and held in memory while
+//! the disk refuses them, everything else at once. Knows nothing of threads.
+
+use std::collections::VecDeque;
+use std::mem::discriminant;
+use std::path::{Path, PathBuf};
+
+use super::ask::{Answer, Ask, ExportFormat, Ready};
+use super::exchange;
+use super::settings::{self, Settings};
+use super::store::{self, Store, Trouble};
+use super::tree::ConversationId;
+use crate::platform::{Problem, atomic};
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+/// The database and what has not reached it yet.
+pub struct Desk {
+    path: PathBuf,
+    store: Store,
+    /// Changes that are still to be made, oldest first.
+    waiting: VecDeque<Ask>,
+    /// The person was told that the disk refuses.
+    told: bool,
+    /// Settings that could not be written: the file, what it says, what it should say.
+    unsaved: Option<(PathBuf, Box<Settings>, Box<Settings>)>,
+}
+
+impl Desk {
+    /// Opens the database, whatever state it is in.
+    pub fn open(path: PathBuf) -> std::result::Result<(Self, Ready), Problem> {
+        let opened = store::open(&path).map_err(Trouble::into_problem)?;
+        let ready = Ready {
+            recovered: opened.recovered,
+            moved_aside: opened.moved_aside,
+            backup: opened.backup,
+            not_kept: opened.not_kept,
+        };
+        let store = opened.store;
+        Ok((Self { path, store, waiting: VecDeque::new(), told: false, unsaved: None }, ready))
+    }
+
+    /// Whether something is held in memory because the disk refused it.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() || self.unsaved.is_some()
+    }
+
+    /// Does what is asked; gives what there is to tell.
+    pub fn handle(&mut self, ask: Ask) -> Vec<Answer> {
+        let mut told = Vec::new();
+        if let Ask::SaveSettings { path, before, after } = ask {
+            // What the file still says is older than what this wish knows.
+            let before = match self.unsaved.take() {
+                Some((unsaved, older, _)) if unsaved == path => older,
+                _ => before,
+            };
+            self.save_settings(path, before, after, &mut told);
+        } else if is_change(&ask) {
+            self.waiting.retain(|waiting| !replaces(&ask, waiting));
+            self.waiting.push_back(ask);
+            self.work_off(&mut told);
+        } else {
+            match self.look_up(ask) {
+                Ok(answer) => told.push(answer),
+                Err(trouble) => self.report(trouble, &mut told),
+            }
+        }
+        told
+    }
+
+    /// Tries again what the disk refused.
+    pub fn retry(&mut self) -> Vec<Answer> {
+        let mut told = Vec::new();
+        self.work_off(&mut told);
+        if let Some((path, before, after)) = self.unsaved.take() {
+            let mut settings_told = Vec::new();
+            self.save_settings(path, before, after, &mut settings_told);
+            // The person knows already that it fails.
+            settings_told.retain(|answer| !matches!(answer, Answer::Failed { .. }));
+            told.extend(settings_told);
+        }
+        told
+    }
+
+    fn work_off(&mut self, told: &mut Vec<Answer>) {
+        let mut fresh = false;
+        while let Some(ask) = self.waiting.pop_front() {
+            match self.change(&ask, told) {
+                Ok(()) => {}
+                Err(trouble) if trouble.may_pass() => {
+                    self.waiting.push_front(ask);
+                    if !self.told {
+                        self.told = true;
+                        let waiting = self.waiting.len();
+                        told.push(Answer::Failed { problem: trouble.into_problem(), waiting });
+                    }
+                    return;
+                }
+                // Once on a fresh database; what leans on lost messages is refused there.
+                Err(trouble) if trouble.is_corruption() && !fresh => {
+                    fresh = true;
+                    self.waiting.push_front(ask);
+                    self.report(trouble, told);
+                }
+                Err(trouble) => {
+                    let waiting = self.waiting.len();
+                    told.push(Answer::Failed { problem: trouble.into_problem(), waiting });
+                }
+            }
+        }
+        if std::mem::take(&mut self.told) {
+            told.push(Answer::CaughtUp);
+        }
+    }
+
+    /// Tells of a failure; when the file is damaged, begins a fresh one beside it.
+    fn report(&mut self, trouble: Trouble, told: &mut Vec<Answer>) {
+        let corrupt = trouble.is_corruption();
+        let problem = trouble.into_problem();
+        told.push(Answer::Failed { problem, waiting: self.waiting.len() });
+        if corrupt {
+            match self.begin_afresh() {
+                Ok(to) => told.push(Answer::MovedAside { to }),
+                Err(problem) => {
+                    told.push(Answer::Failed { problem, waiting: self.waiting.len() });
+                }
+            }
+        }
+    }
+
+    fn begin_afresh(&mut self) -> std::result::Result<PathBuf, Problem> {
+        // The damaged file stays open while it is moved, which Windows refuses: then it stays,
+        // and the next start moves it.
+        let to = store::move_aside(&self.path).map_err(|error| {
+            Problem::new(format!("the damaged database stays: {error}")).at(&self.path)
+        })?;
+        let opened = store::open(&self.path).map_err(Trouble::into_problem)?;
+        self.store = opened.store;
+        match opened.not_kept {
+            None => Ok(to),
+            Some(problem) => Err(problem),
+        }
+    }
+
+    fn look_up(&mut self, ask: Ask) -> Result<Answer> {
+        Ok(match ask {
+            Ask::List { after, limit } => {
+                let (conversations, next) = self.store.list(after, limit)?;
+                Answer::Listed { conversations, next }
+            }
+            Ask::ListTrash { after, limit } => {
+                let (conversations, next) = self.store.list_trash(after, limit)?;
+                Answer::TrashListed { conversations, next }
+            }
+            Ask::Search { ticket, query, limit } => {
+                Answer::Found { ticket, hits: self.store.search(&query, limit)? }
+            }
+            Ask::Open(id) => Answer::Opened(Box::new(self.store.conversation(id)?)),
+            Ask::Tokens(node) => Answer::Tokens { node, tokens: self.store.tokens(node)? },
+            Ask::Draft => Answer::Draft(self.store.draft(None)?),
+            Ask::ListPresets => Answer::Presets(self.store.presets()?),
+            Ask::Export { id, format, path } => self.export(id, format, path)?,
+            Ask::Import { path } => {
+                let imported = exchange::read_json(&path)?;
+                Answer::Imported(self.store.put_conversation(&imported)?)
+            }
+            other => unreachable!("{:?} changes something", discriminant(&other)),
+        })
+    }
+
+    /// Makes one change; `told` is added to only when it is made.
+    fn change(&mut self, ask: &Ask, told: &mut Vec<Answer>) -> Result<()> {
+        let store = &mut self.store;
+        match ask {
+            Ask::PutNode { conversation, node } => {
+                let summary = store.put_node(*conversation, node)?;
+                told.extend([Answer::Kept(node.id), Answer::Changed(summary)]);
+            }
+            Ask::Checkpoint { node, content } => store.checkpoint(*node, content)?,
+            Ask::FinishNode(finished) => {
+                let summary = store.finish_node(finished)?;
+                told.extend([Answer::Finished(finished.node), Answer::Changed(summary)]);
+            }
+            Ask::SetActiveLeaf { conversation, leaf } => {
+                store.set_active_leaf(*conversation, *leaf)?;
+            }
+            Ask::SetSystemPrompt { conversation, text } => {
+                store.set_system_prompt(*conversation, text.as_deref())?;
+            }
+            Ask::SetPlan { conversation, plan } => {
+                store.set_plan(*conversation, plan.as_deref())?
+            }
+            Ask::SetDraft { conversation, text } => store.set_draft(*conversation, text)?,
+            Ask::Rename { id, title } => told.push(Answer::Changed(store.rename(*id, title)?)),
+            Ask::Trash(id) => told.push(Answer::Trashed(store.set_trashed(*id, true)?)),
+            Ask::Restore(id) => told.push(Answer::Restored(store.set_trashed(*id, false)?)),
+            Ask::EmptyTrash => told.push(Answer::TrashEmptied(store.empty_trash()?)),
+            Ask::BranchOut(branch) => told.push(Answer::Changed(store.branch_out(branch)?)),
+            Ask::SavePreset { name, plan } => {
+                store.save_preset(name, plan)?;
+                told.push(Answer::Presets(store.presets()?));
+            }
+            Ask::RenamePreset { from, to } => {
+                store.rename_preset(from, to)?;
+                told.push(Answer::Presets(store.presets()?));
+            }
+            Ask::DeletePreset(name) => {
+                store.delete_preset(name)?;
+                told.push(Answer::Presets(store.presets()?));
+            }
+            other => unreachable!("{:?} changes nothing", discriminant(other)),
+        }
+        Ok(())
+    }
+
+    fn export(&self, id: ConversationId, format: ExportFormat, path: PathBuf) -> Result<Answer> {
+        let conversation = self.store.conversation(id)?;
+        let text = match format {
+            ExportFormat::Markdown => exchange::markdown(&conversation),
+            ExportFormat::Json => {
+                let mut whole = conversation;
+                for node in whole.tree.ids() {
+                    let tokens = self.store.tokens(node)?;
+                    if let Some(node) = whole.tree.node_mut(node) {
+                        node.tokens = tokens;
+                    }
+                }
+                exchange::json(&whole)
+            }
+        };
+        atomic::write(&path, text.as_bytes())?;
+        Ok(Answer::Exported { id, path })
+    }
+
+    fn save_settings(
+        &mut self,
+        path: PathBuf,
+        before: Box<Settings>,
+        after: Box<Settings>,
+        told: &mut Vec<Answer>,
+    ) {
+        match settings::save(&path, &before, &after) {
+            Ok(()) => told.push(Answer::SettingsSaved),
+            Err(problem) => {
+                self.unsaved = Some((path, before, after));
+                told.push(Answer::Failed { problem, waiting: self.waiting.len() });
+            }
+        }
+    }
+
+    /// The database, for tests that look behind the desk.
+    #[cfg(test)]
+    pub(super) fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// Where the database lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Whether a wish changes the database and so must be made in order and never be dropped.
+fn is_change(ask: &Ask) -> bool {
+    match ask {
+        Ask::PutNode { .. }
+        | Ask::Checkpoint { .. }
+        | Ask::FinishNode(_)
+        | Ask::SetActiveLeaf { .. }
+        | Ask::SetSystemPrompt { .. }
+        | Ask::SetPlan { .. }
+        | Ask::SetDraft { .. }
+        | Ask::Rename { .. }
+        | Ask::Trash(_)
+        | Ask::Restore(_)
+        | Ask::EmptyTrash
+        | Ask::BranchOut(_)
+        | Ask::SavePreset { .. }
+        | Ask::RenamePreset { .. }
+        | Ask::DeletePreset(_) => true,
+        // Settings are a file of their own; an import can be asked for again.
+        Ask::List { .. }
+        | Ask::ListTrash { .. }
+        | Ask::Search { .. }
+        | Ask::Open(_)
+        | Ask::Tokens(_)
+        | Ask::Draft
+        | Ask::ListPresets
+        | Ask::Export { .. }
+        | Ask::Import { .. }
+        | Ask::SaveSettings { .. } => false,
+    }
+}
+
+/// Whether the older wish, still waiting, is of no use once the newer one is done; keeps memory
+/// bounded while a full disk holds everything up.
+fn replaces(newer: &Ask, older: &Ask) -> bool {
+    match (newer, older) {
+        (Ask::Checkpoint { node: a, .. }, Ask::Checkpoint { node: b, .. }) => a == b,
+        (Ask::FinishNode(a), Ask::Checkpoint { node: b, .. }) => a.node == *b,
+        (Ask::SetDraft { conversation: a, .. }, Ask::SetDraft { conversation: b, .. }) => a == b,
+        (Ask::SetPlan { conversation: a, .. }, Ask::SetPlan { conversation: b, .. })
+        | (
+            Ask::SetSystemPrompt { conversation: a, .. },
+            Ask::SetSystemPrompt { conversation: b, .. },
+        ) => a == b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

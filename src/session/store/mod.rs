@@ -1,0 +1,65 @@
+//! The SQLite database of conversations, presets and drafts: one connection, one owner.
+//! Knows SQL; knows nothing of threads, asks or answers.
+
+mod conversations;
+mod drafts;
+mod nodes;
+mod opening;
+mod presets;
+mod schema;
+mod search;
+mod trouble;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use opening::{move_aside, open};
+pub use trouble::Trouble;
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+/// An open database.
+pub struct Store {
+    connection: Connection,
+}
+
+/// How much must have reached the disk before a change counts as kept. Neither loses anything when
+/// the process is killed; they differ when the power fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// Synced to the disk: finished turns, titles, presets, the trash.
+    Synced,
+    /// Handed to the operating system: checkpoints, drafts, which version is shown.
+    Written,
+}
+
+impl Store {
+    /// Runs one change: whole or not at all.
+    fn change<T>(
+        &mut self,
+        durability: Durability,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let level = match durability {
+            Durability::Synced => "FULL",
+            Durability::Written => "NORMAL",
+        };
+        self.connection.pragma_update(None, "synchronous", level)?;
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = change(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Limits the file to this many pages, as a full disk would.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: u32) {
+        self.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    }
+
+    /// Pages the file has now.
+    #[cfg(test)]
+    pub(super) fn page_count(&self) -> u32 {
+        self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+    }
+}

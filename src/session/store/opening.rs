@@ -1,0 +1,196 @@
+//! Opening the database: refusing what is not ours, moving aside what is broken, backing up and
+//! bringing up to date what is old, and finding replies that a kill cut short.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::schema::{APPLICATION_ID, STEPS};
+use super::{Result, Store, Trouble};
+use crate::platform::Problem;
+use crate::session::{ConversationId, NodeId};
+
+/// A file up to this size is checked whole on every start; a larger one would keep the person
+/// waiting for their list. Damage in it is still found by the first read that meets it.
+const CHECKED_ON_START_BYTES: u64 = 256 << 20;
+
+/// A store and how it was found.
+pub struct Opened {
+    pub store: Store,
+    pub recovered: Vec<(ConversationId, NodeId)>,
+    pub moved_aside: Option<PathBuf>,
+    pub backup: Option<PathBuf>,
+    pub not_kept: Option<Problem>,
+}
+
+/// Opens the database at `path`, whatever state it is in; falls back to reading only, then to
+/// memory. Fails only when not even memory will do.
+pub fn open(path: &Path) -> Result<Opened> {
+    open_with(path, STEPS)
+}
+
+fn open_with(path: &Path, steps: &[&str]) -> Result<Opened> {
+    let mut moved_aside = None;
+    let mut attempt = on_disk(path, steps);
+    if matches!(&attempt, Err(trouble) if trouble.is_corruption()) {
+        match move_aside(path) {
+            Ok(to) => {
+                moved_aside = Some(to);
+                attempt = on_disk(path, steps);
+            }
+            Err(error) => {
+                let problem = Problem::new(format!("the damaged database stays: {error}"));
+                attempt = Err(Trouble::Refused(problem.at(path)));
+            }
+        }
+    }
+    match attempt {
+        Ok(opened) => Ok(Opened { moved_aside, ..opened }),
+        Err(trouble) => {
+            let problem = trouble.into_problem().at(path);
+            tracing::warn!("{problem}");
+            let store = match read_only(path, steps) {
+                Some(store) => store,
+                None => in_memory(steps)?,
+            };
+            Ok(Opened {
+                store,
+                recovered: Vec::new(),
+                moved_aside,
+                backup: None,
+                not_kept: Some(problem),
+            })
+        }
+    }
+}
+
+fn on_disk(path: &Path, steps: &[&str]) -> Result<Opened> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection)?;
+    let version = check_ours(&connection, steps)?;
+    let size_bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if size_bytes <= CHECKED_ON_START_BYTES {
+        check_sound(&connection)?;
+    }
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    let backup = migrate(&mut connection, version, steps, Some(path))?;
+    let mut store = Store { connection };
+    let recovered = store.recover()?;
+    Ok(Opened { store, recovered, moved_aside: None, backup, not_kept: None })
+}
+
+fn in_memory(steps: &[&str]) -> Result<Store> {
+    let mut connection = Connection::open_in_memory()?;
+    set_up(&connection)?;
+    migrate(&mut connection, 0, steps, None)?;
+    Ok(Store { connection })
+}
+
+/// What can still be shown of a database that cannot be written.
+fn read_only(path: &Path, steps: &[&str]) -> Option<Store> {
+    if !path.is_file() {
+        return None;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).ok()?;
+    set_up(&connection).ok()?;
+    let version = check_ours(&connection, steps).ok()?;
+    let readable: rusqlite::Result<i64> =
+        connection.query_row("SELECT count(*) FROM conversation", [], |row| row.get(0));
+    (version == steps.len() && readable.is_ok()).then_some(Store { connection })
+}
+
+fn set_up(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// The version of the database's form; 0 for one that is empty.
+fn check_ours(connection: &Connection, steps: &[&str]) -> Result<usize> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        return Ok(0);
+    }
+    if application != i64::from(APPLICATION_ID) {
+        let problem = Problem::new("this is the database of another program");
+        return Err(problem.hint("move it away; it is left as it is").into());
+    }
+    usize::try_from(version).ok().filter(|&version| version <= steps.len()).ok_or_else(|| {
+        let problem = Problem::new("the conversations were kept by a newer Tiller");
+        problem.hint("start that one; the file is left as it is").into()
+    })
+}
+
+fn check_sound(connection: &Connection) -> Result<()> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Err(rusqlite::Error::SqliteFailure(code, Some(verdict)).into())
+}
+
+/// Applies the missing steps in one transaction, after a backup if there is anything to lose.
+fn migrate(
+    connection: &mut Connection,
+    version: usize,
+    steps: &[&str],
+    path: Option<&Path>,
+) -> Result<Option<PathBuf>> {
+    if version == steps.len() {
+        return Ok(None);
+    }
+    let mut backup = None;
+    if let Some(path) = path.filter(|_| version > 0) {
+        let to = beside(path, &format!("before-form-{}", steps.len()));
+        // SQLite writes the copy itself, so that what is still in the log is in it too.
+        connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+        backup = Some(to);
+    }
+    let transaction = connection.transaction()?;
+    for step in &steps[version..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    transaction.commit()?;
+    Ok(backup)
+}
+
+/// Moves a database and its log files out of the way under a name that tells when; gives the new
+/// path of the database itself.
+pub fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let to = beside(path, "damaged");
+    for suffix in ["", "-wal", "-shm"] {
+        let from = with_suffix(path, suffix);
+        if from.exists() {
+            std::fs::rename(&from, with_suffix(&to, suffix))?;
+        }
+    }
+    Ok(to)
+}
+
+/// A path in the same folder that nothing has yet: `tiller.db` gives
+/// `tiller.db.damaged-20261122-093000`.
+fn beside(path: &Path, why: &str) -> PathBuf {
+    let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let first = with_suffix(path, &format!(".{why}-{stamp}"));
+    let later = (2..).map(|count| with_suffix(path, &format!(".{why}-{stamp}-{count}")));
+    let mut names = std::iter::once(first.clone()).chain(later);
+    names.find(|name| !name.exists()).unwrap_or(first)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -148,6 +148,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn tokens_come_back_as_they_were(tokens in proptest::collection::vec(any_token(), 0..40)) {
             prop_assert_eq!(decode(&encode(&tokens)).unwrap(), tokens);

@@ -83,3 +83,37 @@ fn a_turn_is_kept_whole() {
     let told = second.handle(Ask::Tokens(reply.id));
     assert_eq!(told, [Answer::Tokens { node: reply.id, tokens: tokens("Because") }]);
 }
+
+#[test]
+fn a_full_disk_holds_changes_back_and_loses_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiller.db");
+    let mut desk = desk(&path);
+    let (conversation, first) = say(&mut desk, "short");
+    let pages = desk.store().page_count();
+    desk.store().limit_pages(pages);
+
+    let long = node(Some(first), Role::User, &"long words without end ".repeat(4000));
+    let told = desk.handle(Ask::PutNode { conversation, node: Box::new(long.clone()) });
+    let [Answer::Failed { problem, waiting: 1 }] = told.as_slice() else { panic!("{told:?}") };
+    assert!(problem.to_string().contains("disk"), "{problem}");
+    // What follows waits behind it, in order, and is not told again.
+    let after = node(Some(long.id), Role::Assistant, "after");
+    assert!(desk.handle(Ask::PutNode { conversation, node: Box::new(after.clone()) }).is_empty());
+    for text in ["a", "ab", "abc"] {
+        desk.handle(Ask::SetDraft { conversation: None, text: text.into() });
+    }
+    assert!(desk.is_waiting() && desk.retry().is_empty());
+    assert_eq!(desk.waiting.len(), 3, "drafts of one conversation take each other's place");
+    // Reading goes on, and what was there is untouched.
+    assert_eq!(open(&mut desk, conversation).tree.len(), 1);
+
+    desk.store().limit_pages(u32::MAX);
+    let told = desk.retry();
+    assert!(told.contains(&Answer::Kept(long.id)) && told.contains(&Answer::Kept(after.id)));
+    assert_eq!(told.last(), Some(&Answer::CaughtUp));
+    assert!(!desk.is_waiting());
+    let tree = open(&mut desk, conversation).tree;
+    assert_eq!(tree.path_to(after.id), [first, long.id, after.id]);
+    assert_eq!(desk.handle(Ask::Draft), [Answer::Draft("abc".into())]);
+}

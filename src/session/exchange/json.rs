@@ -185,10 +185,11 @@ pub fn parse_json(text: &str) -> Result<Conversation, Problem> {
 
 /// JSON kept as text becomes JSON in the file where that gives the same text back.
 fn value_of(text: &str) -> Value {
-    match serde_json::from_str::<Value>(text) {
-        Ok(value) if !value.is_string() && value.to_string() == text => value,
-        _ => Value::String(text.to_owned()),
-    }
+    let again = serde_json::from_str::<Value>(text).ok().filter(|value| !value.is_string());
+    // Text that would not come back letter for letter stays a string.
+    again
+        .filter(|value| serde_json::to_string(value).is_ok_and(|written| written == text))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 fn text_of(value: Value) -> String {

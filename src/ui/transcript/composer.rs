@@ -36,8 +36,7 @@ pub fn composer_ui(
 ) {
     let look = Look::of(ui);
     if view.streaming
-        && !state.is_editing()
-        && state.pinned.is_none()
+        && !state.wants_escape()
         && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape))
     {
         commands.push(Command::Stop);

@@ -77,12 +77,13 @@ pub fn list_ui(
             index += 1;
         }
         let total = tops_of(&heights).last().copied().unwrap_or(0.0) + EDGE;
-        ui.set_min_size(vec2(ui.available_width(), total));
-        first..index
+        let size = vec2(ui.max_rect().width(), total);
+        ui.expand_to_include_rect(Rect::from_min_size(origin, size));
+        (first..index, viewport.top())
     });
 
     let scroll = &mut state.scroll;
-    let drawn = output.inner;
+    let (drawn, drawn_offset) = output.inner;
     let offset = output.state.clamped_offset().y;
     let bottom = output.content_size.y - output.inner_rect.height();
     scroll.at_end = offset >= bottom - 4.0;
@@ -96,7 +97,9 @@ pub fn list_ui(
     let moved = anchor.map_or(0.0, |index| new_tops[index] - tops[index]);
     if moved.abs() > 0.5 && !scroll.at_end {
         scroll.correction = moved;
-        ui.ctx().request_discard("a message above turned out taller or shorter");
+        draw_again(ui, "a message above turned out taller or shorter");
+    } else if (drawn_offset - offset).abs() > 0.5 {
+        draw_again(ui, "the list was scrolled after it was drawn");
     } else if drawn.clone().any(|index| !known[index]) {
         ui.ctx().request_repaint();
     }
@@ -108,6 +111,12 @@ pub fn list_ui(
             ui.ctx().request_repaint();
         }
     }
+}
+
+/// At once where egui still allows another pass, else in the next frame.
+fn draw_again(ui: &Ui, reason: &'static str) {
+    ui.ctx().request_discard(reason);
+    ui.ctx().request_repaint();
 }
 
 /// The offset to set in this frame, where the list must not simply stay where it is.

@@ -96,7 +96,7 @@ pub fn message_ui(
     if state.messages.get(&entry.id).is_some_and(|message| message.details) {
         details_ui(ui, entry, look);
     }
-    ui.add_space(18.0);
+    ui.add_space(if entry.role == Role::User { 8.0 } else { 18.0 });
 }
 
 /// The person's message: at the right, as wide as its text.
@@ -109,7 +109,7 @@ fn bubble_ui(ui: &mut Ui, entry: &Entry<'_>, look: &Look) {
             .inner_margin(Margin::symmetric(15, 9))
             .show(ui, |ui| {
                 ui.set_max_width(widest - 30.0);
-                ui.with_layout(Layout::top_down(Align::Min), |ui| plain_ui(ui, entry.text, look));
+                plain_ui(ui, entry.text, look);
             });
     });
 }

@@ -22,6 +22,7 @@ use super::Command;
 
 pub use composer::composer_ui;
 pub use state::{Counts, TranscriptState};
+pub use tokens::Tint;
 pub use view::{ComposerView, EmptyContent, MessageView, StreamingReply, TranscriptView, Versions};
 
 /// Draw the messages into all the room `ui` has.

@@ -8,6 +8,7 @@ use crate::session::{ConversationId, NodeId};
 use super::composer::ComposerState;
 use super::edit::Editor;
 use super::markdown::{BlockHeights, Document};
+use super::tokens::{Tint, TokenBlocks, TokenOptions};
 
 /// The state of one transcript; keep one for the window.
 #[derive(Default)]
@@ -16,6 +17,7 @@ pub struct TranscriptState {
     pub(super) messages: HashMap<NodeId, MessageState>,
     pub(super) editor: Option<Editor>,
     pub(super) scroll: Scroll,
+    pub(super) token_options: TokenOptions,
     /// The token whose card stays open.
     pub(super) pinned: Option<(NodeId, usize)>,
     pub(super) composer: ComposerState,
@@ -40,6 +42,11 @@ pub struct Counts {
 pub(super) struct MessageState {
     pub document: Document,
     pub heights: BlockHeights,
+    pub token_blocks: TokenBlocks,
+    /// The token the arrow keys are on.
+    pub token_cursor: usize,
+    /// Room the tokens took when last drawn.
+    pub token_area: egui::Vec2,
     pub token_view: bool,
     pub details: bool,
     /// Height when it was last drawn, and the width and form it had then.
@@ -92,9 +99,15 @@ impl TranscriptState {
         self.messages.get(&node).is_some_and(|message| message.token_view)
     }
 
-    /// Whether a message is being edited in place; Esc belongs to that editor then.
-    pub fn is_editing(&self) -> bool {
-        self.editor.is_some()
+    /// What the tint behind tokens means, and whether their percentages stand beside them.
+    pub fn set_token_options(&mut self, tint: Tint, numbers: bool) {
+        self.token_options = TokenOptions { tint, numbers };
+    }
+
+    /// Whether Esc closes something in the transcript (an editor, a token's card) rather than
+    /// stopping a reply.
+    pub fn wants_escape(&self) -> bool {
+        self.editor.is_some() || self.pinned.is_some()
     }
 
     /// Open the editor on a message.

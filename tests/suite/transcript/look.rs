@@ -1,5 +1,7 @@
 //! Pictures of the demo conversations.
 
+use tiller::ui::transcript::Tint;
+
 use super::*;
 
 /// Writes pictures of the demo conversations into the folder `TILLER_PICTURES`, to be looked at.
@@ -18,9 +20,27 @@ fn pictures_can_be_taken() {
             ];
             let mut harness = window(Desk::with(nodes), [width, height], theme);
             harness.run();
-            let image = harness.render().expect("renders");
-            let name = format!("{theme:?}-{width}.png").to_lowercase();
-            image.save(folder.join(name)).expect("saves");
+            save(&mut harness, &folder, &format!("markdown-{theme:?}-{width}"));
+        }
+        for (width, height) in [(1000.0, 760.0), (420.0, 900.0)] {
+            let nodes = vec![question.clone(), demo::traced_reply(4)];
+            let mut harness = window(Desk::with(nodes), [width, height], theme);
+            harness.run();
+            harness.get_by_label("Show tokens").click();
+            harness.run();
+            harness.get_by_label("token 8 ‘dawn’, 0.4 %").hover();
+            harness.run();
+            save(&mut harness, &folder, &format!("tokens-hover-{theme:?}-{width}"));
+            harness.get_by_label("token 3 ‘ferry’, 34 %").click();
+            harness.run();
+            harness.state_mut().state.set_token_options(Tint::Entropy, true);
+            harness.run();
+            save(&mut harness, &folder, &format!("tokens-pinned-{theme:?}-{width}"));
         }
     }
+}
+
+fn save(harness: &mut Harness<'static, Desk>, folder: &std::path::Path, name: &str) {
+    let image = harness.render().expect("renders");
+    image.save(folder.join(format!("{}.png", name.to_lowercase()))).expect("saves");
 }

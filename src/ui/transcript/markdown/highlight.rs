@@ -25,7 +25,10 @@ const KEYWORDS: &str = " abstract and as async await auto bool boolean break cas
 
 /// Every stretch of `code`, in order and without gaps.
 pub fn stretches(code: &str, language: &str) -> Vec<(Range<usize>, Kind)> {
-    if matches!(language, "" | "text" | "txt" | "plain" | "markdown" | "md" | "console") {
+    if matches!(
+        language,
+        "" | "text" | "txt" | "plain" | "markdown" | "md" | "console" | "html" | "xml"
+    ) {
         return vec![(0..code.len(), Kind::Plain)];
     }
     let mut stretches: Vec<(Range<usize>, Kind)> = Vec::new();

@@ -26,6 +26,7 @@ pub fn links_ui(
         return;
     }
     let mut chars = 0;
+    let size = galley.job.sections.first().map_or(0.0, |section| section.format.font_id.size);
     for (index, span) in inline.spans.iter().enumerate() {
         let text = &inline.text[span.range.clone()];
         let start = chars;
@@ -35,12 +36,12 @@ pub fn links_ui(
         };
         for (row, rect) in selectable::rects_of(galley, start..chars, 0.0).into_iter().enumerate() {
             let rect = rect.translate(position.to_vec2());
-            link_ui(ui, rect, id.with((index, row)), text, address, row == 0);
+            link_ui(ui, rect, id.with((index, row)), text, address, size, row == 0);
         }
     }
 }
 
-fn link_ui(ui: &Ui, rect: Rect, id: egui::Id, text: &str, address: &str, first: bool) {
+fn link_ui(ui: &Ui, rect: Rect, id: egui::Id, text: &str, address: &str, size: f32, first: bool) {
     if !ui.is_rect_visible(rect) {
         return;
     }
@@ -50,8 +51,14 @@ fn link_ui(ui: &Ui, rect: Rect, id: egui::Id, text: &str, address: &str, first: 
     }
     let response = ui.interact(rect, id, sense);
     response.widget_info(|| WidgetInfo::labeled(Role::Link, ui.is_enabled(), text));
+    // The font's own underline would hang below the tall line.
+    let y = rect.center().y + size * 0.48;
+    let color = ui.visuals().hyperlink_color;
+    let lively = response.hovered() || response.has_focus();
+    let line = if lively { color } else { color.gamma_multiply(0.45) };
+    ui.painter().hline(rect.x_range(), y, Stroke::new(1.0, line));
     if response.has_focus() {
-        let stroke = Stroke::new(1.5, ui.visuals().hyperlink_color);
+        let stroke = Stroke::new(1.5, color);
         ui.painter().rect_stroke(rect, 3.0, stroke, egui::StrokeKind::Outside);
     }
     let clicked = response.clicked();
@@ -108,7 +115,6 @@ fn format(style: Style, look: &Look) -> TextFormat {
     }
     if style.link.is_some() {
         format.color = tokens.accent;
-        format.underline = Stroke::new(1.0, tokens.accent.gamma_multiply(0.55));
     }
     format
 }

@@ -1,11 +1,14 @@
 //! Checkpoints, configs, tokenizer, chat template, decoder, linear layers, KV cache, devices.
 
+pub mod chat_template;
+pub mod checkpoint;
 pub mod device;
 pub mod facts;
 pub mod language;
 pub mod linear;
 pub mod loaded;
 pub mod runner;
+pub mod tokenizer;
 #[doc(hidden)]
 pub mod toy;
 pub mod weights;

@@ -1,6 +1,8 @@
 //! The running program: takes commands, drains engine events, owns what is on screen.
 
+pub mod window;
+
 /// Runs the window, or the headless verb named on the command line.
 pub fn start() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    window::run(None)
 }

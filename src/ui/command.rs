@@ -15,6 +15,8 @@ pub enum Command {
     Act(Action),
     /// Send the composer's text.
     Send,
+    /// What stands in the composer now.
+    SetDraft(String),
     /// Put this text into the composer, replacing what is there.
     UsePrompt(String),
     /// Stop the reply, or cancel what is loading.

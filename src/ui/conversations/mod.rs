@@ -13,7 +13,7 @@ use super::theme::{self, space};
 use super::words;
 use crate::session::{ConversationId, ConversationSummary};
 
-pub use row::Marks;
+pub use row::{Marks, start_renaming, title_of};
 
 /// What the panel is given to draw.
 pub struct ConversationsView<'a> {

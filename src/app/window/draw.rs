@@ -1,0 +1,257 @@
+//! Draws the window: panels around the conversation, dialogs and toasts above. Everything a person
+//! does comes out as commands.
+
+use egui::{CentralPanel, Frame, Margin, Panel, Ui};
+use jiff::tz::TimeZone;
+
+use super::state::Window;
+use crate::session::id::now_ms;
+use crate::session::{NodeId, NodeState};
+use crate::ui::Command;
+use crate::ui::conversations::{ConversationsView, conversations_ui};
+use crate::ui::dialogs::{self, Dialog, SettingsView};
+use crate::ui::header::{HeaderView, header_ui};
+use crate::ui::model::{CardView, PickerView, picker_ui};
+use crate::ui::sampling::SamplingView;
+use crate::ui::side::{SideView, side_ui};
+use crate::ui::status::status_ui;
+use crate::ui::theme::tokens;
+use crate::ui::toasts::toasts_ui;
+use crate::ui::transcript::{
+    ComposerView, EmptyContent, MessageView, StreamingReply, TranscriptView, Versions,
+    conversation_ui,
+};
+
+/// Prompts to try on an empty page.
+const EXAMPLES: [&str; 3] = [
+    "Tell me a short story about a small boat",
+    "Why is the sky blue?",
+    "Write a friendly note to a neighbour",
+];
+
+/// Draws one frame; returns what the person asked for.
+pub fn window_ui(ui: &mut Ui, window: &mut Window) -> Vec<Command> {
+    let mut commands = Vec::new();
+    let colors = tokens(ui);
+    let status = Frame::new().fill(colors.panel).inner_margin(Margin::symmetric(14, 0));
+    Panel::bottom("status").exact_size(30.0).frame(status).show(ui, |ui| {
+        let capacity = window.engine.model.as_ref().map(|model| model.cache_length);
+        let used = capacity.and_then(|capacity| window.counting.context_use(capacity));
+        status_ui(ui, &window.engine, used);
+    });
+    left_ui(ui, window, &mut commands);
+    right_ui(ui, window, &mut commands);
+    CentralPanel::default().frame(Frame::new().fill(colors.canvas)).show(ui, |ui| {
+        middle_ui(ui, window, &mut commands);
+    });
+    dialogs_ui(ui, window, &mut commands);
+    toasts_ui(ui.ctx(), &mut window.panels.toasts, &mut commands);
+    commands
+}
+
+fn left_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
+    let frame = Frame::new().fill(tokens(ui).panel).inner_margin(Margin {
+        left: 12,
+        right: 10,
+        top: 10,
+        bottom: 6,
+    });
+    let zone = TimeZone::system();
+    let view = ConversationsView {
+        conversations: &window.library.conversations,
+        has_more: window.library.next.is_some() && !window.library.is_reading,
+        trash: &window.library.trash,
+        hits: window.library.hits.as_deref(),
+        open: window.chat.has_begun().then_some(window.chat.id),
+        writing: window.reply.as_ref().map(|reply| reply.conversation),
+        now_ms: now_ms(),
+        zone: &zone,
+        situation: window.situation(),
+    };
+    let state = &mut window.panels.conversations;
+    let mut shown = window.settings.sidebar;
+    Panel::left("conversations")
+        .default_size(250.0)
+        .size_range(200.0..=420.0)
+        .frame(frame)
+        .show_collapsible(ui, &mut shown, |ui| conversations_ui(ui, &view, state, commands));
+}
+
+fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
+    let frame = Frame::new().fill(tokens(ui).panel).inner_margin(Margin {
+        left: 14,
+        right: 8,
+        top: 10,
+        bottom: 0,
+    });
+    let own = window.chat.system_prompt.as_deref();
+    let recommended = window.engine.model.as_ref().and_then(|model| model.recommended.as_ref());
+    let view = SideView {
+        card: CardView { engine: &window.engine },
+        sampling: SamplingView { plan: &window.chat.plan, presets: &window.presets, recommended },
+        system_prompt: own.unwrap_or(&window.settings.system_prompt),
+        conversation: window.chat.id.0,
+    };
+    let state = &mut window.panels.side;
+    let mut shown = window.settings.side_panel;
+    Panel::right("model")
+        .default_size(310.0)
+        .size_range(270.0..=460.0)
+        .frame(frame)
+        .show_collapsible(ui, &mut shown, |ui| side_ui(ui, &view, state, commands));
+}
+
+fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
+    let frame = Frame::new().inner_margin(Margin::symmetric(14, 0));
+    let header = HeaderView {
+        title: window.chat.title(),
+        shows_left: window.settings.sidebar,
+        shows_right: window.settings.side_panel,
+        situation: window.situation(),
+    };
+    Panel::top("header")
+        .exact_size(44.0)
+        .show_separator_line(false)
+        .frame(frame)
+        .show(ui, |ui| header_ui(ui, &header, commands));
+
+    let live = window.reply.as_ref().filter(|live| live.conversation == window.chat.id);
+    let tree = &window.chat.tree;
+    let versions = |id: NodeId| Versions {
+        ids: tree.versions(id),
+        index: tree.version_of(id).map_or(0, |(index, _)| index),
+    };
+    let path = tree.active_path();
+    let shows_live = live.is_some_and(|live| path.iter().any(|node| node.id == live.node.id));
+    let messages: Vec<MessageView<'_>> = path
+        .iter()
+        .filter(|node| live.is_none_or(|live| live.node.id != node.id))
+        .map(|node| MessageView { node, versions: versions(node.id) })
+        .collect();
+    let progress = window.engine.reply.as_ref();
+    let streaming = live.filter(|_| shows_live).map(|live| StreamingReply {
+        node: live.node.id,
+        versions: versions(live.node.id),
+        text: &live.node.content,
+        tokens: &live.node.tokens,
+        prefill: progress.and_then(|reply| reply.prefill),
+    });
+    let model_name = window.engine.model.as_ref().map(|model| model.name.as_str());
+    let found: Vec<_> = window
+        .engine
+        .found
+        .iter()
+        .take(4)
+        .map(|model| (model.name.as_str(), model.path.as_path()))
+        .collect();
+    let view = TranscriptView {
+        conversation: window.chat.id,
+        messages: &messages,
+        streaming,
+        model_name,
+        empty: empty_content(window, model_name, &found),
+    };
+    let blocked = blocked(window);
+    let composer = ComposerView {
+        streaming: window.reply.is_some(),
+        can_send: blocked.is_none(),
+        blocked,
+        draft_tokens: window.counting.context_use(usize::MAX).map(|used| used.draft),
+        model_name,
+    };
+    let mut draft = window.chat.draft.clone();
+    conversation_ui(ui, &view, &composer, &mut draft, &mut window.panels.transcript, commands);
+    if draft != window.chat.draft {
+        commands.insert(0, Command::SetDraft(draft));
+    }
+}
+
+fn empty_content<'a>(
+    window: &Window,
+    model_name: Option<&'a str>,
+    found: &'a [(&'a str, &'a std::path::Path)],
+) -> EmptyContent<'a> {
+    match model_name {
+        Some(name) => EmptyContent {
+            title: name,
+            hint: "A language model on this computer; nothing you write leaves it",
+            suggestions: &EXAMPLES,
+            models: &[],
+        },
+        None if window.engine.loading.is_some() => EmptyContent {
+            title: "Loading the model",
+            hint: "You can write already and send when it is ready",
+            ..EmptyContent::default()
+        },
+        None => EmptyContent {
+            title: "Welcome to Tiller",
+            hint: "Talk to a language model on this computer; choose one to begin",
+            suggestions: &[],
+            models: found,
+        },
+    }
+}
+
+fn blocked(window: &Window) -> Option<&'static str> {
+    if window.engine.model.is_some() {
+        // Another conversation's reply keeps the engine.
+        let elsewhere = |live: &super::chat::LiveReply| live.conversation != window.chat.id;
+        return window
+            .reply
+            .as_ref()
+            .is_some_and(elsewhere)
+            .then_some("A reply is being written in another conversation");
+    }
+    Some(if window.engine.loading.is_some() {
+        "The model is loading"
+    } else {
+        "Load a model first"
+    })
+}
+
+fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
+    let situation = window.situation();
+    let Some(dialog) = &mut window.panels.dialog else { return };
+    let context = ui.ctx().clone();
+    let closes = match dialog {
+        Dialog::Palette(state) => dialogs::palette_ui(&context, situation, state, commands),
+        Dialog::Shortcuts => dialogs::dialog_ui(&context, "Keyboard shortcuts", 460.0, |ui| {
+            dialogs::shortcuts_ui(ui);
+            false
+        }),
+        Dialog::Settings(state) => {
+            let view = SettingsView {
+                theme: super::commands::theme_preference(window.settings.theme),
+                zoom: window.settings.zoom,
+                model_folders: &window.settings.model_folders,
+                system_prompt: &window.settings.system_prompt,
+                about: &window.about,
+            };
+            dialogs::dialog_ui(&context, "Settings", 560.0, |ui| {
+                dialogs::settings_ui(ui, &view, state, commands);
+                false
+            })
+        }
+        Dialog::Model(state) => {
+            let options = super::commands::load_options(&window.settings);
+            let recent: Vec<_> = window.settings.last_model.iter().cloned().collect();
+            let view = PickerView {
+                engine: &window.engine,
+                recent: &recent,
+                free_memory: window.free_memory,
+                options: &options,
+            };
+            dialogs::dialog_ui(&context, "Choose a model", 620.0, |ui| {
+                picker_ui(ui, &view, state, commands)
+            })
+        }
+    };
+    if closes {
+        window.panels.dialog = None;
+    }
+}
+
+/// Whether a message may be shown with tokens that still have to be read.
+pub fn needs_tokens(node: &crate::session::Node) -> bool {
+    node.tokens.is_empty() && node.recipe.is_some() && node.state != NodeState::Streaming
+}

@@ -1,0 +1,85 @@
+//! What blocks goes on a thread of its own: file dialogs. The outcome comes back as a command.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use egui::Context;
+
+/// What the person is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A model file to open.
+    ModelFile,
+    /// A folder with a model in it.
+    ModelFolder,
+    /// A folder to look for models in.
+    FolderOfModels,
+    /// Where to write an export; the proposed file name.
+    SaveAs(String),
+    /// A conversation to import.
+    ConversationFile,
+}
+
+/// Asks a question with a dialog and waits for the answer; `None` is a cancelled dialog. Tests put
+/// an answer of their own in its place.
+pub type Dialogs = Arc<dyn Fn(&Question) -> Option<PathBuf> + Send + Sync>;
+
+/// Questions under way.
+pub struct Jobs {
+    context: Context,
+    dialogs: Dialogs,
+    answers: Receiver<(Question, PathBuf)>,
+    answer: Sender<(Question, PathBuf)>,
+}
+
+impl Jobs {
+    pub fn new(context: Context, dialogs: Dialogs) -> Self {
+        let (answer, answers) = unbounded();
+        Self { context, dialogs, answers, answer }
+    }
+
+    /// Opens a dialog beside the window.
+    pub fn ask(&self, question: Question) -> std::io::Result<()> {
+        let (dialogs, answer, context) =
+            (Arc::clone(&self.dialogs), self.answer.clone(), self.context.clone());
+        std::thread::Builder::new().name("tiller-dialog".into()).spawn(move || {
+            if let Some(path) = dialogs(&question) {
+                // The window may be gone by now.
+                answer.send((question, path)).ok();
+                context.request_repaint();
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The next answer, if there is one.
+    pub fn answered(&self) -> Option<(Question, PathBuf)> {
+        self.answers.try_recv().ok()
+    }
+}
+
+/// The system's own dialogs.
+pub fn system_dialogs() -> Dialogs {
+    Arc::new(|question| {
+        let dialog = rfd::FileDialog::new();
+        match question {
+            Question::ModelFile => dialog
+                .set_title("Open a model file")
+                .add_filter("Models", &["gguf", "safetensors"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
+            Question::ModelFolder => dialog.set_title("Open a model folder").pick_folder(),
+            Question::FolderOfModels => {
+                dialog.set_title("Add a folder to look for models in").pick_folder()
+            }
+            Question::SaveAs(name) => {
+                dialog.set_title("Export the conversation").set_file_name(name).save_file()
+            }
+            Question::ConversationFile => dialog
+                .set_title("Import a conversation")
+                .add_filter("Conversations", &["json"])
+                .pick_file(),
+        }
+    })
+}

@@ -1,0 +1,295 @@
+//! Takes in what the threads told: the engine's events, the keeper's answers, chosen files, files
+//! dropped on the window. Runs before every frame, also while the window is hidden.
+
+use std::time::{Duration, Instant};
+
+use egui::Context;
+
+use super::chat::Chat;
+use super::counting::Step;
+use super::draw::needs_tokens;
+use super::jobs::Question;
+use super::state::Window;
+use crate::engine::{Event, Outcome, Request};
+use crate::session::{Answer, Ask, ExportFormat, FinishedNode, NodeState, Ready};
+use crate::steer::Plan;
+use crate::ui::Command;
+use crate::ui::sampling::PresetEntry;
+
+/// A streaming reply is kept this often at least.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+
+impl eframe::App for Window {
+    fn logic(&mut self, context: &Context, _frame: &mut eframe::Frame) {
+        while let Some(event) = self.handle.try_recv() {
+            self.take_event(event);
+        }
+        while let Some(answer) = self.keeper.try_recv() {
+            self.take_answer(answer);
+        }
+        while let Some((question, path)) = self.jobs.answered() {
+            self.take_choice(question, path);
+        }
+        self.take_dropped(context);
+        self.count(context);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.frames += 1;
+        super::start::first_frame(self.frames, self.started, ui.ctx());
+        let mut commands = Vec::new();
+        if let Some(action) = self.pressed(ui.ctx()) {
+            commands.push(Command::Act(action));
+        }
+        commands.extend(super::draw::window_ui(ui, self));
+        for command in commands {
+            self.run(command);
+        }
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+}
+
+impl Window {
+    fn take_event(&mut self, event: Event) {
+        self.engine.apply(&event);
+        match event {
+            Event::Loaded(facts) => {
+                self.about.device.clone_from(&facts.device);
+                self.counting.forget();
+                let path = facts.path.clone();
+                self.change_settings(|settings| settings.last_model = Some(path));
+            }
+            Event::LoadFailed { message, cancelled, .. } => {
+                if cancelled {
+                    self.panels.toasts.info("Loading was cancelled");
+                } else {
+                    self.panels.toasts.error(message);
+                }
+            }
+            Event::Unloaded => self.counting.forget(),
+            Event::Token { id, trace } => {
+                let Some(live) = self.reply.as_mut().filter(|live| live.id == id) else { return };
+                live.node.content.push_str(&trace.text);
+                live.node.tokens.push(*trace);
+                if live.checkpointed.elapsed() >= CHECKPOINT {
+                    live.checkpointed = Instant::now();
+                    let (node, content) = (live.node.id, live.node.content.clone());
+                    self.ask(Ask::Checkpoint { node, content });
+                }
+            }
+            Event::ReplyDone { id, reason, timings, recipe } => {
+                let finished = match reason {
+                    crate::engine::StopReason::Stopped => NodeState::Partial,
+                    _ => NodeState::Finished,
+                };
+                let outcome =
+                    Outcome { reason: Some(reason), timings: Some(timings), failure: None };
+                self.finish_reply(id, finished, Some(&recipe), &outcome);
+            }
+            Event::ReplyFailed { id, message } => {
+                self.panels.toasts.error(message.clone());
+                let outcome = Outcome { failure: Some(message), ..Outcome::default() };
+                self.finish_reply(id, NodeState::Partial, None, &outcome);
+            }
+            Event::PlanRefused { message, .. } => self.panels.toasts.warn(message),
+            Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
+            Event::Scanned { .. }
+            | Event::Inspected { .. }
+            | Event::LoadProgress { .. }
+            | Event::ReplyStarted { .. }
+            | Event::Prefill { .. } => {}
+        }
+    }
+
+    /// Keeps the reply that just ended and shows it as a message like any other.
+    fn finish_reply(
+        &mut self,
+        id: u64,
+        state: NodeState,
+        recipe: Option<&crate::engine::Recipe>,
+        outcome: &Outcome,
+    ) {
+        let Some(mut live) = self.reply.take_if(|live| live.id == id) else { return };
+        live.node.state = state;
+        live.node.recipe = recipe.and_then(|recipe| serde_json::to_string(recipe).ok());
+        live.node.outcome = serde_json::to_string(outcome).ok();
+        self.ask(Ask::FinishNode(Box::new(FinishedNode {
+            node: live.node.id,
+            content: live.node.content.clone(),
+            state,
+            tokens: live.node.tokens.clone(),
+            recipe: live.node.recipe.clone(),
+            outcome: live.node.outcome.clone(),
+        })));
+        if live.conversation == self.chat.id
+            && let Some(node) = self.chat.tree.node_mut(live.node.id)
+        {
+            *node = live.node;
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Ready(ready) => self.take_ready(&ready),
+            Answer::Listed { conversations, next } => self.library.add_page(conversations, next),
+            Answer::TrashListed { conversations, .. } => self.library.trash = conversations,
+            Answer::Found { ticket, hits } => self.library.take_hits(ticket, hits),
+            Answer::Opened(conversation) => {
+                if self.opening == Some(conversation.summary.id) {
+                    self.opening = None;
+                    let plan = self.default_plan();
+                    self.show(Chat::opened(*conversation, plan));
+                }
+            }
+            Answer::Tokens { node, tokens } => {
+                if let Some(node) = self.chat.tree.node_mut(node) {
+                    node.tokens = tokens;
+                }
+                let (ready, rest) =
+                    self.waiting.drain(..).partition(|(waits_for, _)| *waits_for == node);
+                self.waiting = rest;
+                let ready: Vec<(crate::session::NodeId, Command)> = ready;
+                for (_, command) in ready {
+                    self.run(command);
+                }
+            }
+            Answer::Changed(summary) => {
+                if summary.id == self.chat.id {
+                    self.chat.summary = Some(summary.clone());
+                }
+                self.library.put(summary);
+            }
+            Answer::Imported(summary) => {
+                let id = summary.id;
+                self.library.put(summary);
+                self.panels.toasts.info("The conversation was imported");
+                self.run(Command::OpenConversation(id));
+            }
+            Answer::Trashed(summary) => {
+                self.library.remove(summary.id);
+                self.library.trash.retain(|line| line.id != summary.id);
+                let title = crate::ui::conversations::title_of(&summary).to_owned();
+                let undo = Command::RestoreConversation(summary.id);
+                self.library.trash.insert(0, summary);
+                self.panels.toasts.offer(format!("“{title}” is in the trash"), "Undo", undo);
+            }
+            Answer::Restored(summary) => {
+                self.library.trash.retain(|line| line.id != summary.id);
+                self.library.put(summary);
+            }
+            Answer::TrashEmptied(count) => {
+                self.library.trash.clear();
+                let count = crate::ui::words::plural(count as u64, "conversation", "conversations");
+                self.panels.toasts.info(format!("{count} deleted for good"));
+            }
+            Answer::Draft(text) => {
+                if !self.chat.has_begun() && self.chat.draft.is_empty() {
+                    self.chat.draft = text;
+                }
+            }
+            Answer::Presets(presets) => {
+                let entry = |preset: crate::session::Preset| {
+                    let plan: Plan = toml::from_str(&preset.plan).ok()?;
+                    Some(PresetEntry { name: preset.name, is_built_in: preset.built_in, plan })
+                };
+                self.presets = presets.into_iter().filter_map(entry).collect();
+                if !self.chat.has_begun() && self.chat.plan == Plan::default() {
+                    self.chat.plan = self.default_plan();
+                }
+            }
+            Answer::Exported { path, .. } => {
+                self.panels.toasts.info(format!("Exported to {}", path.display()));
+            }
+            Answer::Failed { problem, waiting } => {
+                let held = match waiting {
+                    0 => String::new(),
+                    _ => "; nothing is lost, it is tried again".to_owned(),
+                };
+                self.panels.toasts.error(format!("{problem}{held}"));
+            }
+            Answer::CaughtUp => self.panels.toasts.info("Everything is saved again"),
+            Answer::MovedAside { to } => self.panels.toasts.error(format!(
+                "The conversations could not be read any more and were moved to {}; a fresh start \
+                 was made",
+                to.display()
+            )),
+            Answer::Kept(_) | Answer::Finished(_) | Answer::SettingsSaved => {}
+        }
+    }
+
+    fn take_ready(&mut self, ready: &Ready) {
+        if !ready.recovered.is_empty() {
+            let count = ready.recovered.len() as u64;
+            let replies = crate::ui::words::plural(count, "reply", "replies");
+            self.panels
+                .toasts
+                .warn(format!("Tiller did not close properly; {replies} kept as far as written"));
+        }
+        if let Some(to) = &ready.moved_aside {
+            self.panels.toasts.error(format!(
+                "The conversations could not be read and were moved to {}",
+                to.display()
+            ));
+        }
+        if let Some(problem) = &ready.not_kept {
+            self.panels.toasts.error(format!("Nothing can be saved: {problem}"));
+        }
+    }
+
+    fn take_choice(&mut self, question: Question, path: std::path::PathBuf) {
+        match question {
+            Question::ModelFile | Question::ModelFolder => self.run(Command::OpenModel(path)),
+            Question::FolderOfModels => {
+                self.change_settings(|settings| {
+                    if !settings.model_folders.contains(&path) {
+                        settings.model_folders.push(path);
+                    }
+                });
+                self.run(Command::RescanModels);
+            }
+            Question::SaveAs(_) => {
+                let is_json = path.extension().is_some_and(|extension| extension == "json");
+                let format = if is_json { ExportFormat::Json } else { ExportFormat::Markdown };
+                self.ask(Ask::Export { id: self.chat.id, format, path });
+            }
+            Question::ConversationFile => self.ask(Ask::Import { path }),
+        }
+    }
+
+    fn take_dropped(&mut self, context: &Context) {
+        let dropped = context.input(|input| input.raw.dropped_files.first().cloned());
+        if let Some(file) = dropped {
+            self.run(Command::OpenModel(file.path().to_owned()));
+        }
+    }
+
+    fn count(&mut self, context: &Context) {
+        if self.engine.model.is_none() || self.reply.is_some() {
+            return;
+        }
+        let leaf = self.chat.tree.active_leaf();
+        let turns = self.chat.turns_to(leaf, &self.settings.system_prompt);
+        let now = context.input(|input| input.time);
+        match self.counting.look(&turns, &self.chat.draft, now) {
+            Step::Nothing => {}
+            Step::Wait(secs) => context.request_repaint_after(Duration::from_secs_f64(secs)),
+            Step::Ask(asks) => {
+                for (ticket, prompt) in asks {
+                    self.tell(Request::Count { ticket, prompt });
+                }
+            }
+        }
+    }
+
+    /// Puts a conversation on screen and reads the tokens of its replies.
+    pub(super) fn show(&mut self, chat: Chat) {
+        self.chat = chat;
+        self.panels.transcript.focus_composer();
+        for node in self.chat.tree.active_path().iter().rev().filter(|node| needs_tokens(node)) {
+            self.ask(Ask::Tokens(node.id));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The window: opens it, and owns what is on screen. Split by verb: `logic` takes in what the
+//! threads told, `draw` draws, `commands` changes things.
+
+mod chat;
+mod commands;
+mod counting;
+mod draw;
+mod jobs;
+mod library;
+mod logic;
+mod start;
+mod state;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub use jobs::{Dialogs, Question};
+pub use state::{Places, Window};
+
+/// Opens the window, on this model if one is given; returns when it is closed.
+pub fn run(model: Option<PathBuf>) -> ExitCode {
+    start::run(model)
+}

@@ -1,0 +1,158 @@
+//! All that the window knows while it runs. What is kept lies with the keeper; what could be
+//! derived is not here.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use egui::Context;
+
+use super::chat::{Chat, LiveReply};
+use super::counting::Counting;
+use super::jobs::{Dialogs, Jobs};
+use super::library::Library;
+use crate::engine::EngineHandle;
+use crate::session::{Ask, Keeper, NodeId, Settings};
+use crate::steer::Plan;
+use crate::ui::Command;
+use crate::ui::action::Situation;
+use crate::ui::conversations::ConversationsState;
+use crate::ui::dialogs::{About, Dialog};
+use crate::ui::engine_state::EngineState;
+use crate::ui::sampling::PresetEntry;
+use crate::ui::side::SideState;
+use crate::ui::toasts::Toasts;
+use crate::ui::transcript::TranscriptState;
+
+/// Where things lie.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    pub database: PathBuf,
+    pub settings: PathBuf,
+    pub data_folder: PathBuf,
+    pub log_folder: PathBuf,
+}
+
+/// The running window.
+pub struct Window {
+    pub(super) context: Context,
+    pub(super) handle: EngineHandle,
+    pub(super) keeper: Keeper,
+    pub(super) jobs: Jobs,
+    pub(super) places: Places,
+    pub(super) settings: Settings,
+    pub(super) engine: EngineState,
+    pub(super) chat: Chat,
+    pub(super) reply: Option<LiveReply>,
+    pub(super) library: Library,
+    pub(super) presets: Vec<PresetEntry>,
+    pub(super) counting: Counting,
+    /// Bytes of memory that were free when the model dialog opened.
+    pub(super) free_memory: Option<u64>,
+    pub(super) about: About,
+    /// What must wait until the tokens of a message have been read.
+    pub(super) waiting: Vec<(NodeId, Command)>,
+    /// A conversation was asked for and has not been read yet; only the last one asked for counts.
+    pub(super) opening: Option<crate::session::ConversationId>,
+    pub(super) panels: Panels,
+    pub(super) started: Instant,
+    pub(super) frames: u64,
+}
+
+/// What the panels remember between frames.
+#[derive(Default)]
+pub(super) struct Panels {
+    pub conversations: ConversationsState,
+    pub side: SideState,
+    pub transcript: TranscriptState,
+    pub dialog: Option<Dialog>,
+    pub toasts: Toasts,
+}
+
+/// What a window is made of.
+pub struct Parts {
+    pub handle: EngineHandle,
+    pub keeper: Keeper,
+    pub dialogs: Dialogs,
+    pub places: Places,
+    pub settings: Settings,
+}
+
+impl Window {
+    /// A window over a running engine and keeper; asks them for what it shows first.
+    pub fn new(context: &Context, parts: Parts) -> Self {
+        let Parts { handle, keeper, dialogs, places, settings } = parts;
+        let about = About {
+            version: env!("CARGO_PKG_VERSION"),
+            features: features(),
+            device: String::new(),
+            data_folder: places.data_folder.display().to_string(),
+        };
+        let mut window = Self {
+            jobs: Jobs::new(context.clone(), dialogs),
+            context: context.clone(),
+            handle,
+            keeper,
+            places,
+            settings,
+            engine: EngineState::default(),
+            chat: Chat::fresh(Plan::default()),
+            reply: None,
+            library: Library::default(),
+            presets: Vec::new(),
+            counting: Counting::default(),
+            free_memory: None,
+            about,
+            waiting: Vec::new(),
+            opening: None,
+            panels: Panels::default(),
+            started: Instant::now(),
+            frames: 0,
+        };
+        window.apply_look();
+        window.ask(Ask::ListPresets);
+        window.ask(Ask::Draft);
+        window.read_more();
+        window.ask(Ask::ListTrash { after: None, limit: super::library::PAGE });
+        window.panels.transcript.focus_composer();
+        window
+    }
+
+    /// Asks the keeper.
+    pub(super) fn ask(&self, ask: Ask) {
+        self.keeper.send(ask);
+    }
+
+    /// Asks for the next page of conversations.
+    pub(super) fn read_more(&mut self) {
+        self.library.is_reading = true;
+        let after = self.library.next;
+        self.ask(Ask::List { after, limit: super::library::PAGE });
+    }
+
+    /// What is on screen, as far as the availability of actions asks.
+    pub(super) fn situation(&self) -> Situation {
+        Situation {
+            has_messages: self.chat.has_begun(),
+            has_own_message: self.chat.last_own().is_some(),
+            ends_with_reply: self.chat.last_reply().is_some(),
+            has_model: self.engine.model.is_some(),
+            is_replying: self.reply.is_some(),
+            is_loading: self.engine.loading.is_some(),
+        }
+    }
+
+    /// The title of the conversation on screen, for tests and the window's title.
+    pub fn title(&self) -> &str {
+        self.chat.title()
+    }
+}
+
+/// The Cargo features of this build that a person may care about.
+fn features() -> Vec<&'static str> {
+    let all = [
+        ("CUDA", cfg!(feature = "cuda")),
+        ("Metal", cfg!(feature = "metal")),
+        ("inspection", cfg!(feature = "inspection")),
+    ];
+    all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
+}

@@ -1,6 +1,13 @@
 //! Folders, atomic files, logs, crash report, single instance, and how an error is said.
 
 pub mod atomic;
+pub mod crash;
+pub mod desktop;
+pub mod folders;
+pub mod instance;
+pub mod logs;
 pub mod problem;
 
+pub use folders::Folders;
+pub use instance::Instance;
 pub use problem::{Cancelled, Problem};

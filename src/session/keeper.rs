@@ -164,3 +164,55 @@ fn run(path: PathBuf, asked: &Receiver<Ask>, tell: impl Fn(Answer)) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::session::{ConversationId, Node, NodeId, NodeState, Role};
+
+    #[test]
+    fn closing_finishes_what_was_asked_however_much_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiller.db");
+        let woken = Arc::new(AtomicUsize::new(0));
+        let wakes = woken.clone();
+        let keeper = Keeper::start(path.clone(), move || {
+            wakes.fetch_add(1, Ordering::Relaxed);
+        })
+        .unwrap();
+        let conversation = ConversationId::fresh();
+        let mut parent = None;
+        // More than both channels hold, and nobody fetches an answer meanwhile.
+        for number in 0..3 * CHANNEL_LENGTH {
+            let id = NodeId::fresh();
+            let node = Node {
+                id,
+                parent,
+                role: Role::User,
+                content: format!("message {number}"),
+                state: NodeState::Finished,
+                created_ms: 1,
+                tokens: Vec::new(),
+                recipe: None,
+                outcome: None,
+            };
+            keeper.send(Ask::PutNode { conversation, node: Box::new(node) });
+            parent = Some(id);
+        }
+        let unheard = keeper.close();
+        assert!(matches!(unheard[0], Answer::Ready(_)));
+        let kept = unheard.iter().filter(|answer| matches!(answer, Answer::Kept(_))).count();
+        assert_eq!(kept, 3 * CHANNEL_LENGTH);
+        assert_eq!(woken.load(Ordering::Relaxed), unheard.len());
+
+        let keeper = Keeper::start(path, || {}).unwrap();
+        keeper.send(Ask::Open(conversation));
+        let answers: Vec<_> =
+            std::iter::from_fn(|| keeper.recv_timeout(Duration::from_secs(60))).take(2).collect();
+        let Answer::Opened(found) = &answers[1] else { panic!("{answers:?}") };
+        assert_eq!(found.tree.active_path().len(), 3 * CHANNEL_LENGTH);
+    }
+}

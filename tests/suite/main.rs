@@ -1,5 +1,6 @@
 //! One test binary for everything that is tested from outside the library: linking once is what
 //! keeps the suite quick on two cores.
 
+mod crash;
 mod house;
 mod transcript;

@@ -10,11 +10,22 @@ use crate::session::title;
 use crate::session::tree::{ConversationId, ConversationSummary};
 
 /// The columns of a summary, in the order `summary` reads them.
-pub(super) const SUMMARY: &str =
-    "c.id, c.title, c.named_by_person, c.created_ms, c.changed_ms, c.trashed_ms";
+pub(super) const SUMMARY: &str = "c.id, c.title, c.named_by_person, c.created_ms, c.changed_ms";
 
 /// The most lines one page of the list may have.
 const LONGEST_PAGE: usize = 1000;
+
+/// Reads a page of the list, or of the trash, off the index that is kept for it.
+pub(super) fn page_sql(trash: bool) -> String {
+    let (moment, which) =
+        if trash { ("trashed_ms", "IS NOT NULL") } else { ("changed_ms", "IS NULL") };
+    format!(
+        "SELECT {SUMMARY}, c.{moment} FROM conversation c
+         WHERE c.trashed_ms {which} AND (c.{moment}, c.id) < (?1, ?2)
+           AND EXISTS (SELECT 1 FROM node WHERE node.conversation = c.id)
+         ORDER BY c.{moment} DESC, c.id DESC LIMIT ?3"
+    )
+}
 
 /// A page of the list and where the next one begins.
 pub type Page = (Vec<ConversationSummary>, Option<ListPosition>);
@@ -79,33 +90,21 @@ pub(super) fn title_by_itself(transaction: &Transaction<'_>, id: ConversationId)
 impl Store {
     /// Conversations that have a message, most recently changed first.
     pub fn list(&self, after: Option<ListPosition>, limit: usize) -> Result<Page> {
-        self.page("changed_ms", "trashed_ms IS NULL", after, limit)
+        self.page(false, after, limit)
     }
 
     /// The trash, most recently thrown away first.
     pub fn list_trash(&self, after: Option<ListPosition>, limit: usize) -> Result<Page> {
-        self.page("trashed_ms", "trashed_ms IS NOT NULL", after, limit)
+        self.page(true, after, limit)
     }
 
-    fn page(
-        &self,
-        moment: &str,
-        which: &str,
-        after: Option<ListPosition>,
-        limit: usize,
-    ) -> Result<Page> {
+    fn page(&self, trash: bool, after: Option<ListPosition>, limit: usize) -> Result<Page> {
         let limit = limit.clamp(1, LONGEST_PAGE);
-        let sql = format!(
-            "SELECT {SUMMARY}, c.{moment} FROM conversation c
-             WHERE c.{which} AND (c.{moment}, c.id) < (?1, ?2)
-               AND EXISTS (SELECT 1 FROM node WHERE node.conversation = c.id)
-             ORDER BY c.{moment} DESC, c.id DESC LIMIT ?3"
-        );
         let (moment_ms, id) = after.map_or((i64::MAX, i64::MAX), |at| (at.moment_ms, at.id.0));
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.connection.prepare_cached(&page_sql(trash))?;
         // One more than asked tells whether there is a next page.
         let rows = statement.query_map(params![moment_ms, id, limit as i64 + 1], |row| {
-            Ok((summary(row)?, row.get::<_, i64>(6)?))
+            Ok((summary(row)?, row.get::<_, i64>(5)?))
         })?;
         let mut rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
         let more = rows.len() > limit;

@@ -8,6 +8,8 @@ mod opening;
 mod presets;
 mod schema;
 mod search;
+#[cfg(test)]
+mod test_access;
 mod trouble;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -49,17 +51,5 @@ impl Store {
         let value = change(&transaction)?;
         transaction.commit()?;
         Ok(value)
-    }
-
-    /// Limits the file to this many pages, as a full disk would.
-    #[cfg(test)]
-    pub(super) fn limit_pages(&self, pages: u32) {
-        self.connection.pragma_update(None, "max_page_count", pages).unwrap();
-    }
-
-    /// Pages the file has now.
-    #[cfg(test)]
-    pub(super) fn page_count(&self) -> u32 {
-        self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
     }
 }

@@ -194,3 +194,38 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     PathBuf::from(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_form_is_backed_up_then_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiller.db");
+        let first = open_with(&path, &STEPS[..1]).unwrap();
+        first.store.set_title_for_test("kept");
+        drop(first);
+        let steps = [STEPS[0], "ALTER TABLE conversation ADD COLUMN colour TEXT"];
+        let second = open_with(&path, &steps).unwrap();
+        assert_eq!(second.store.titles_for_test("colour IS NULL"), ["kept"]);
+        let backup = second.backup.clone().expect("a copy of what was there");
+        drop(second);
+        let old = open_with(&backup, &STEPS[..1]).unwrap();
+        assert_eq!(old.store.titles_for_test("true"), ["kept"]);
+        // Up to date: no second copy.
+        assert_eq!(open_with(&path, &steps).unwrap().backup, None);
+    }
+
+    #[test]
+    fn a_step_that_fails_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiller.db");
+        open_with(&path, &STEPS[..1]).unwrap().store.set_title_for_test("kept");
+        let steps = [STEPS[0], "CREATE TABLE half (a); SELECT nonsense FROM nowhere"];
+        assert!(open_with(&path, &steps).is_err());
+        let again = open_with(&path, &STEPS[..1]).unwrap();
+        assert_eq!(again.not_kept, None);
+        assert_eq!(again.store.titles_for_test("true"), ["kept"]);
+    }
+}

@@ -34,7 +34,7 @@ impl Load for f32 {
     #[inline(always)]
     unsafe fn load(at: *const Self) -> __m256 {
         // SAFETY: the caller's promise.
-        unsafe { _mm256_loadu_ps(at) }
+        unsafe { _mm256_castsi256_ps(_mm256_lddqu_si256(at.cast())) }
     }
     #[inline(always)]
     fn widen(self) -> f32 {
@@ -48,8 +48,9 @@ impl Load for bf16 {
         // A bf16 is the upper half of an f32.
         // SAFETY: the caller's promise.
         unsafe {
-            let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(at.cast()));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(halves))
+            let halves = _mm256_cvtepu16_epi32(_mm_lddqu_si128(at.cast()));
+            // Two bytes up within each half register: as a shift by 16 bits, since all are 0 above.
+            _mm256_castsi256_ps(_mm256_bslli_epi128::<2>(halves))
         }
     }
     #[inline(always)]
@@ -62,7 +63,7 @@ impl Load for f16 {
     #[inline(always)]
     unsafe fn load(at: *const Self) -> __m256 {
         // SAFETY: the caller's promise.
-        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(at.cast())) }
+        unsafe { _mm256_cvtph_ps(_mm_lddqu_si128(at.cast())) }
     }
     #[inline(always)]
     fn widen(self) -> f32 {
@@ -110,17 +111,17 @@ unsafe fn block<T: Load>(p: &Product<'_, T>, xs: Range<usize>, ws: Range<usize>,
             // SAFETY: the caller's promise; x + rows <= m and w + step <= n.
             unsafe {
                 match (step, rows) {
-                    (4, 1) => tile::<T, 4, 1>(p, x, w, out),
-                    (4, 2) => tile::<T, 4, 2>(p, x, w, out),
-                    (4, _) => tile::<T, 4, 3>(p, x, w, out),
-                    (3, 1) => tile::<T, 3, 1>(p, x, w, out),
-                    (3, 2) => tile::<T, 3, 2>(p, x, w, out),
-                    (3, 3) => tile::<T, 3, 3>(p, x, w, out),
-                    (3, _) => tile::<T, 3, 4>(p, x, w, out),
-                    (_, 1) => tile::<T, 1, 1>(p, x, w, out),
-                    (_, 2) => tile::<T, 1, 2>(p, x, w, out),
-                    (_, 3) => tile::<T, 1, 3>(p, x, w, out),
-                    (_, _) => tile::<T, 1, 4>(p, x, w, out),
+                    (4, 1) => tile_4x1(p, x, w, out),
+                    (4, 2) => tile_4x2(p, x, w, out),
+                    (4, _) => tile_4x3(p, x, w, out),
+                    (3, 1) => tile_3x1(p, x, w, out),
+                    (3, 2) => tile_3x2(p, x, w, out),
+                    (3, 3) => tile_3x3(p, x, w, out),
+                    (3, _) => tile_3x4(p, x, w, out),
+                    (_, 1) => tile_1x1(p, x, w, out),
+                    (_, 2) => tile_1x2(p, x, w, out),
+                    (_, 3) => tile_1x3(p, x, w, out),
+                    (_, _) => tile_1x4(p, x, w, out),
                 }
             }
             x += rows;
@@ -129,60 +130,111 @@ unsafe fn block<T: Load>(p: &Product<'_, T>, xs: Range<usize>, ws: Range<usize>,
     }
 }
 
-/// `W` weight rows from `w` on by `X` activation rows from `x` on.
+/// Repeats a block for the constant indices below a literal. A debug build keeps loops over arrays
+/// as loops with checks, which would cost a factor of ten here.
+macro_rules! unrolled {
+    (1, $index:ident, $body:block) => {{
+        const $index: usize = 0;
+        $body
+    }};
+    (2, $index:ident, $body:block) => {
+        unrolled!(1, $index, $body);
+        {
+            const $index: usize = 1;
+            $body
+        }
+    };
+    (3, $index:ident, $body:block) => {
+        unrolled!(2, $index, $body);
+        {
+            const $index: usize = 2;
+            $body
+        }
+    };
+    (4, $index:ident, $body:block) => {
+        unrolled!(3, $index, $body);
+        {
+            const $index: usize = 3;
+            $body
+        }
+    };
+}
+
+/// Makes the function for tiles of so many weight rows by so many activation rows.
+macro_rules! tile {
+    ($name:ident, $weight_rows:tt, $activation_rows:tt) => {
+        /// Weight rows from `w` on by activation rows from `x` on.
+        ///
+        /// # Safety
+        /// As for [`block`]; the tile must lie within `m` and `n`.
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn $name<T: Load>(p: &Product<'_, T>, x: usize, w: usize, out: &Columns<'_>) {
+            let k = p.k;
+            let whole = k - k % 8;
+            let mut sums = [[_mm256_setzero_ps(); $weight_rows]; $activation_rows];
+            // SAFETY: the tile's rows exist, each k long, and `i + 8 <= k` in the loop.
+            unsafe {
+                let ws = p.w.as_ptr().add(w * k);
+                let xs = p.x.as_ptr().add(x * k);
+                let mut i = 0usize;
+                while i < whole {
+                    let mut weights = [_mm256_setzero_ps(); $weight_rows];
+                    unrolled!($weight_rows, R, {
+                        weights[R] = T::load(ws.wrapping_add(k.wrapping_mul(R).wrapping_add(i)));
+                    });
+                    unrolled!($activation_rows, C, {
+                        let at = xs.wrapping_add(k.wrapping_mul(C).wrapping_add(i));
+                        let activations = f32::load(at);
+                        unrolled!($weight_rows, R, {
+                            sums[C][R] = _mm256_fmadd_ps(weights[R], activations, sums[C][R]);
+                        });
+                    });
+                    i = i.wrapping_add(8);
+                }
+                finish(p, x, w, &sums, out);
+            }
+        }
+    };
+}
+
+tile!(tile_4x1, 4, 1);
+tile!(tile_4x2, 4, 2);
+tile!(tile_4x3, 4, 3);
+tile!(tile_3x1, 3, 1);
+tile!(tile_3x2, 3, 2);
+tile!(tile_3x3, 3, 3);
+tile!(tile_3x4, 3, 4);
+tile!(tile_1x1, 1, 1);
+tile!(tile_1x2, 1, 2);
+tile!(tile_1x3, 1, 3);
+tile!(tile_1x4, 1, 4);
+
+/// Adds up the lanes of a tile, then what a row has beyond whole vectors, then the bias.
 ///
 /// # Safety
-/// As for [`block`]; `x + X <= m`, `w + W <= n`.
+/// As for the tile functions.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn tile<T: Load, const W: usize, const X: usize>(
+unsafe fn finish<T: Load, const W: usize, const X: usize>(
     p: &Product<'_, T>,
     x: usize,
     w: usize,
+    sums: &[[__m256; W]; X],
     out: &Columns<'_>,
 ) {
-    let k = p.k;
-    // SAFETY: rows x..x+X of x and w..w+W of w exist, each k long; `i + 8 <= k` in the loop.
-    unsafe {
-        let xs = p.x.as_ptr().add(x * k);
-        let ws = p.w.as_ptr().add(w * k);
-        let mut sums = [[_mm256_setzero_ps(); W]; X];
-        let mut i = 0;
-        while i + 8 <= k {
-            let mut weights = [_mm256_setzero_ps(); W];
-            let mut r = 0;
-            while r < W {
-                weights[r] = T::load(ws.add(r * k + i));
-                r += 1;
+    let rest = p.k - p.k % 8..p.k;
+    for (c, sums) in sums.iter().enumerate() {
+        let activations = &p.x[(x + c) * p.k..][rest.clone()];
+        for (r, lanes) in sums.iter().enumerate() {
+            let weights = &p.w[(w + r) * p.k..][rest.clone()];
+            let mut sum = add_lanes(*lanes);
+            for (weight, activation) in weights.iter().zip(activations) {
+                sum = weight.widen().mul_add(*activation, sum);
             }
-            let mut c = 0;
-            while c < X {
-                let activations = _mm256_loadu_ps(xs.add(c * k + i));
-                let mut r = 0;
-                while r < W {
-                    sums[c][r] = _mm256_fmadd_ps(weights[r], activations, sums[c][r]);
-                    r += 1;
-                }
-                c += 1;
+            if let Some(bias) = p.bias {
+                sum += bias[w + r];
             }
-            i += 8;
-        }
-        let mut c = 0;
-        while c < X {
-            let mut r = 0;
-            while r < W {
-                let mut sum = add_lanes(sums[c][r]);
-                let mut j = i;
-                while j < k {
-                    sum = (*ws.add(r * k + j)).widen().mul_add(*xs.add(c * k + j), sum);
-                    j += 1;
-                }
-                if let Some(bias) = p.bias {
-                    sum += *bias.get_unchecked(w + r);
-                }
-                out.set(x + c, w + r, sum);
-                r += 1;
-            }
-            c += 1;
+            // SAFETY: the caller's promise.
+            unsafe { out.set(x + c, w + r, sum) };
         }
     }
 }

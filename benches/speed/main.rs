@@ -1,0 +1,4 @@
+mod products;
+fn main() {
+    products::print();
+}

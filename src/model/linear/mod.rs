@@ -21,8 +21,6 @@ pub use convert::StoredMatrix;
 pub use embedding::Embedding;
 pub use weight::Weight;
 
-use super::weights::{StoredType, WeightForm};
-
 /// `y = x · wᵀ + b`, `w` of shape `[out, in]`.
 ///
 /// What changes a model while it speaks belongs here, beside the base: the base is never written.
@@ -50,27 +48,6 @@ impl Linear {
         let outputs = bias.len();
         self.bias = Some(Tensor::from_vec(bias, outputs, &self.base.device())?);
         Ok(self)
-    }
-
-    /// From the bytes of a file: the matrix `[out, in]` in `form`, the bias widened to f32.
-    pub fn from_stored(
-        weight: &StoredMatrix<'_>,
-        bias: Option<(StoredType, &[u8])>,
-        form: WeightForm,
-        device: &Device,
-    ) -> Result<Self> {
-        let linear = Self::new(Weight::from_stored(weight, form, device)?);
-        match bias {
-            None => Ok(linear),
-            Some((stored, bytes)) => {
-                let outputs = linear.out_features();
-                let row = StoredMatrix { stored, rows: 1, columns: outputs, bytes };
-                row.check()?;
-                let mut values = vec![0f32; outputs];
-                row.widen_rows(0, &mut values)?;
-                linear.with_bias(values)
-            }
-        }
     }
 
     /// Columns of the input.

@@ -86,14 +86,8 @@ fn every_stored_type_multiplies_as_what_it_holds() {
         let bytes = store(&original, k, stored);
         let matrix = StoredMatrix { stored, rows: n, columns: k, bytes: &bytes };
         let bias = numbers(n, 5);
-        let bias_bytes = store(&bias, n, StoredType::F32);
-        let linear = Linear::from_stored(
-            &matrix,
-            Some((StoredType::F32, &bias_bytes)),
-            WeightForm::Stored,
-            &Device::Cpu,
-        )
-        .unwrap();
+        let weight = Weight::from_stored(&matrix, WeightForm::Stored, &Device::Cpu).unwrap();
+        let linear = Linear::new(weight).with_bias(bias.clone()).unwrap();
         assert_eq!(linear.weight().held(), stored);
         // The blocks hold the original within what their bits allow.
         let held = values(&linear.weight().to_f32().unwrap());

@@ -1,163 +1,12 @@
-//! The forms weights are stored and held in, and how a form in memory is chosen.
-
-use std::fmt;
-use std::str::FromStr;
+//! `auto` made concrete: which form the weights of a checkpoint take, in words and in bytes.
 
 use anyhow::Result;
+use candle_core::Device;
 use candle_core::quantized::GgmlDType;
-use candle_core::{DType, Device};
 
+use super::{StoredType, WeightForm};
+use crate::model::checkpoint::{Checkpoint, StoredTensor};
 use crate::model::linear::kernel;
-use crate::platform::Problem;
-
-/// The type of a tensor in a file or in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StoredType {
-    F32,
-    F16,
-    BF16,
-    /// Blocks as GGUF has them. Never one of its three float types: those are the ones above.
-    Quantized(GgmlDType),
-}
-
-impl StoredType {
-    /// Folds the float types of GGUF into the ones every file shares.
-    pub fn from_ggml(dtype: GgmlDType) -> Self {
-        match dtype {
-            GgmlDType::F32 => Self::F32,
-            GgmlDType::F16 => Self::F16,
-            GgmlDType::BF16 => Self::BF16,
-            blocks => Self::Quantized(blocks),
-        }
-    }
-
-    /// The float type, when it is one.
-    pub fn dense(self) -> Option<DType> {
-        match self {
-            Self::F32 => Some(DType::F32),
-            Self::F16 => Some(DType::F16),
-            Self::BF16 => Some(DType::BF16),
-            Self::Quantized(_) => None,
-        }
-    }
-
-    /// Elements that are stored together; a row is a whole number of blocks.
-    pub fn block_elements(self) -> usize {
-        match self {
-            Self::Quantized(dtype) => dtype.block_size(),
-            _ => 1,
-        }
-    }
-
-    /// Bytes of one block.
-    pub fn block_bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::BF16 => 2,
-            Self::Quantized(dtype) => dtype.type_size(),
-        }
-    }
-
-    /// Bytes of `elements`, a whole number of blocks; `None` when they are not or overflow.
-    pub fn bytes_of(self, elements: usize) -> Option<usize> {
-        let block = self.block_elements();
-        if !elements.is_multiple_of(block) {
-            return None;
-        }
-        (elements / block).checked_mul(self.block_bytes())
-    }
-}
-
-impl fmt::Display for StoredType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::BF16 => "bf16",
-            Self::Quantized(dtype) => match dtype {
-                GgmlDType::F32 => "f32",
-                GgmlDType::F16 => "f16",
-                GgmlDType::BF16 => "bf16",
-                GgmlDType::Q4_0 => "q4_0",
-                GgmlDType::Q4_1 => "q4_1",
-                GgmlDType::Q5_0 => "q5_0",
-                GgmlDType::Q5_1 => "q5_1",
-                GgmlDType::Q8_0 => "q8_0",
-                GgmlDType::Q8_1 => "q8_1",
-                GgmlDType::Q2K => "q2_k",
-                GgmlDType::Q3K => "q3_k",
-                GgmlDType::Q4K => "q4_k",
-                GgmlDType::Q5K => "q5_k",
-                GgmlDType::Q6K => "q6_k",
-                GgmlDType::Q8K => "q8_k",
-            },
-        })
-    }
-}
-
-/// The form weight matrices take in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum WeightForm {
-    /// As in the file.
-    #[default]
-    Stored,
-    F32,
-    BF16,
-    F16,
-    Q8_0,
-    Q4K,
-}
-
-impl WeightForm {
-    /// Every form with its name on the command line, where it has one.
-    pub const ALL: [(Self, &'static str); 6] = [
-        (Self::Stored, "stored"),
-        (Self::F32, "f32"),
-        (Self::BF16, "bf16"),
-        (Self::F16, "f16"),
-        (Self::Q8_0, "q8_0"),
-        (Self::Q4K, "q4_k"),
-    ];
-
-    /// The type a matrix of rows of `columns` elements is held in.
-    ///
-    /// Blocks need whole rows: where 256 do not divide a row, `q4_k` becomes `q8_0`; where 32 do
-    /// not either, the matrix stays as stored.
-    pub fn held(self, stored: StoredType, columns: usize) -> StoredType {
-        let q8_0 = StoredType::Quantized(GgmlDType::Q8_0);
-        let q4_k = StoredType::Quantized(GgmlDType::Q4K);
-        match self {
-            Self::Stored => stored,
-            Self::F32 => StoredType::F32,
-            Self::BF16 => StoredType::BF16,
-            Self::F16 => StoredType::F16,
-            Self::Q4K if columns.is_multiple_of(q4_k.block_elements()) => q4_k,
-            Self::Q4K | Self::Q8_0 if columns.is_multiple_of(q8_0.block_elements()) => q8_0,
-            Self::Q4K | Self::Q8_0 => stored,
-        }
-    }
-}
-
-impl fmt::Display for WeightForm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name =
-            Self::ALL.iter().find(|(form, _)| form == self).map_or("stored", |(_, name)| name);
-        f.write_str(name)
-    }
-}
-
-impl FromStr for WeightForm {
-    type Err = Problem;
-
-    /// `auto` and the empty string are not forms: [`choose`] decides what they mean.
-    fn from_str(name: &str) -> Result<Self, Problem> {
-        let wanted = name.trim().to_ascii_lowercase().replace("q4k", "q4_k").replace("q80", "q8_0");
-        Self::ALL.iter().find(|(_, name)| *name == wanted).map(|(form, _)| *form).ok_or_else(|| {
-            Problem::new(format!("unknown weight form `{name}`"))
-                .hint("choose auto, f32, bf16, f16, q8_0 or q4_k")
-        })
-    }
-}
 
 /// What [`choose`] took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,12 +76,35 @@ fn repacks(held: StoredType, rows: usize, columns: usize) -> bool {
     }
 }
 
+/// Decides the form the weight matrices of a checkpoint are held in; see [`choose_for`].
+pub fn choose(
+    checkpoint: &Checkpoint,
+    device: &Device,
+    asked: &str,
+    free_bytes: Option<u64>,
+) -> Result<Choice> {
+    choose_for(&matrices(checkpoint), device, asked, free_bytes)
+}
+
+/// Every tensor that is a matrix, whichever way round it is stored.
+fn matrices(checkpoint: &Checkpoint) -> Vec<Matrix> {
+    let matrix = |tensor: &StoredTensor| match *tensor.shape.as_slice() {
+        [rows, columns] if rows > 1 && columns > 1 => {
+            let (rows, columns) =
+                if tensor.input_first { (columns, rows) } else { (rows, columns) };
+            Some(Matrix { stored: tensor.dtype, rows, columns })
+        }
+        _ => None,
+    };
+    checkpoint.tensors.values().filter_map(matrix).collect()
+}
+
 /// Decides the form for the matrices of one checkpoint.
 ///
 /// `asked` is `auto` (or empty) or a form's name. `auto` is the fastest form that holds exactly
 /// the numbers in the file: never bf16 for f16, never 16 bits for f32, never quantized unless the
 /// file is. `free_bytes` is the memory left on the device, where that is known.
-pub fn choose(
+pub fn choose_for(
     matrices: &[Matrix],
     device: &Device,
     asked: &str,
@@ -322,13 +194,15 @@ fn shares(matrices: &[Matrix], of: impl Fn(&Matrix) -> StoredType) -> Vec<(Store
 
 #[cfg(test)]
 mod tests {
+    use candle_core::quantized::GgmlDType;
+
     use super::*;
 
     const BF16: Matrix = Matrix { stored: StoredType::BF16, rows: 896, columns: 896 };
     const WIDE: Matrix = Matrix { stored: StoredType::BF16, rows: 896, columns: 4864 };
 
     fn taken(matrices: &[Matrix], asked: &str, free: Option<u64>) -> Choice {
-        choose(matrices, &Device::Cpu, asked, free).unwrap()
+        choose_for(matrices, &Device::Cpu, asked, free).unwrap()
     }
 
     #[test]
@@ -375,7 +249,7 @@ mod tests {
             assert_eq!(form.to_string(), name);
         }
         assert_eq!("Q4_K".parse(), Ok(WeightForm::Q4K));
-        let problem = choose(&[BF16], &Device::Cpu, "q3_k", None).unwrap_err().to_string();
+        let problem = choose_for(&[BF16], &Device::Cpu, "q3_k", None).unwrap_err().to_string();
         assert!(problem.contains("q3_k") && problem.contains("choose auto"), "{problem}");
     }
 }

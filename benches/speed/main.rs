@@ -1,4 +1,0 @@
-mod products;
-fn main() {
-    products::print();
-}

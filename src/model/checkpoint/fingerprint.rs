@@ -26,6 +26,14 @@ pub fn fingerprint(checkpoint: &Checkpoint) -> String {
             let tokenizer = json_file::read_optional(&folder.join("tokenizer.json"));
             part(&tokenizer.ok().flatten().unwrap_or_default());
         }
+        Source::Gguf(metadata) => {
+            for name in ["model", "pre"] {
+                part(metadata.text(&format!("tokenizer.ggml.{name}")).unwrap_or("").as_bytes());
+            }
+            for name in ["tokens", "merges", "scores", "token_type"] {
+                part(metadata.list_bytes(&format!("tokenizer.ggml.{name}")).unwrap_or(&[]));
+            }
+        }
     }
     for (name, tensor) in &checkpoint.tensors {
         part(name.as_bytes());

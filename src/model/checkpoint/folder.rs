@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -60,7 +61,7 @@ pub fn open(folder: &Path) -> Result<Checkpoint> {
                 return Err(Problem::new(what).at(path).into());
             }
         }
-        parts.push(file);
+        parts.push(Arc::new(file));
     }
     for (name, file) in &weight_files.expected {
         if !tensors.contains_key(name) && !unreadable.contains_key(name) {

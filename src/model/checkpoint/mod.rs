@@ -10,6 +10,7 @@ mod end_of_text;
 mod fingerprint;
 mod folder;
 mod generation;
+pub mod gguf;
 mod json_file;
 mod mapping;
 mod safetensors_header;
@@ -19,7 +20,10 @@ mod tensors;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -56,6 +60,7 @@ impl fmt::Display for Format {
 #[derive(Debug)]
 pub(crate) enum Source {
     Folder(PathBuf),
+    Gguf(gguf::Metadata),
 }
 
 /// An opened model: everything known of it without reading its weights.
@@ -78,7 +83,7 @@ pub struct Checkpoint {
     pub context_length: usize,
     /// Tensors of types Tiller cannot read, with the type's name.
     unreadable: BTreeMap<String, String>,
-    parts: Vec<MappedFile>,
+    parts: Vec<Arc<MappedFile>>,
     source: Source,
     template: Option<TemplateText>,
 }
@@ -98,6 +103,9 @@ impl Checkpoint {
             path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         let named = path.file_name().is_some_and(|name| name == "config.json");
         match extension.as_deref() {
+            // The magic, not the name: Ollama's blobs have no extension.
+            _ if begins_with_magic(path) => gguf::open(path),
+            Some("gguf") => gguf::open(path),
             _ if named => folder::open(parent_of(path)),
             Some("safetensors") => folder::open(parent_of(path)),
             Some("bin" | "pt" | "pth" | "ckpt" | "pkl") => Err(pickle_refused(path)),
@@ -160,6 +168,12 @@ impl Checkpoint {
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
+}
+
+fn begins_with_magic(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && &magic == gguf::MAGIC
 }
 
 fn parent_of(path: &Path) -> &Path {

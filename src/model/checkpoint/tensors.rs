@@ -24,7 +24,6 @@ pub fn element_count(shape: &[usize]) -> Option<usize> {
 
 /// What the file's writer did to a tensor that Hugging Face's form does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "made by the GGUF reader")]
 pub(super) enum Change {
     /// Nothing.
     None,

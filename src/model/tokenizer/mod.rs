@@ -4,7 +4,10 @@
 //! bytes, so a stream of ids can be shown as it grows without ever splitting a character and
 //! without decoding anything twice.
 
+mod byte_level;
+mod gguf;
 mod pieces;
+mod sentencepiece;
 mod stream;
 
 use std::path::Path;
@@ -46,6 +49,7 @@ impl TextTokenizer {
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
         match checkpoint.source() {
             Source::Folder(folder) => Self::from_folder(folder),
+            Source::Gguf(metadata) => gguf::build(metadata),
         }
     }
 

@@ -18,6 +18,8 @@ type Result<T> = std::result::Result<T, Trouble>;
 pub struct Desk {
     path: PathBuf,
     store: Store,
+    /// The database could not be opened for writing.
+    not_kept: bool,
     /// Changes that are still to be made, oldest first.
     waiting: VecDeque<Ask>,
     /// The person was told that the disk refuses.
@@ -36,8 +38,15 @@ impl Desk {
             backup: opened.backup,
             not_kept: opened.not_kept,
         };
-        let store = opened.store;
-        Ok((Self { path, store, waiting: VecDeque::new(), told: false, unsaved: None }, ready))
+        let desk = Self {
+            path,
+            store: opened.store,
+            not_kept: ready.not_kept.is_some(),
+            waiting: VecDeque::new(),
+            told: false,
+            unsaved: None,
+        };
+        Ok((desk, ready))
     }
 
     /// Whether something is held in memory because the disk refused it.
@@ -71,6 +80,13 @@ impl Desk {
     /// Tries again what the disk refused.
     pub fn retry(&mut self) -> Vec<Answer> {
         let mut told = Vec::new();
+        if self.not_kept
+            && !self.waiting.is_empty()
+            && let Some(store) = store::reopen(&self.path)
+        {
+            self.store = store;
+            self.not_kept = false;
+        }
         self.work_off(&mut told);
         if let Some((path, before, after)) = self.unsaved.take() {
             let mut settings_told = Vec::new();
@@ -136,6 +152,7 @@ impl Desk {
         })?;
         let opened = store::open(&self.path).map_err(Trouble::into_problem)?;
         self.store = opened.store;
+        self.not_kept = opened.not_kept.is_some();
         match opened.not_kept {
             None => Ok(to),
             Some(problem) => Err(problem),
@@ -246,6 +263,13 @@ impl Desk {
                 told.push(Answer::Failed { problem, waiting: self.waiting.len() });
             }
         }
+    }
+
+    /// As on a disk that is for reading only.
+    #[cfg(test)]
+    pub(super) fn make_read_only(&mut self) {
+        self.store = Store::read_only_for_test(&self.path);
+        self.not_kept = true;
     }
 
     /// The database, for tests that look behind the desk.

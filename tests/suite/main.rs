@@ -3,4 +3,5 @@
 
 mod crash;
 mod house;
+mod session;
 mod transcript;

@@ -68,7 +68,7 @@ pub(super) fn touch(transaction: &Transaction<'_>, id: ConversationId, now: i64)
     Ok(())
 }
 
-/// Takes the title from the message that opens the path shown, unless the person named it.
+/// Takes the title from the person's first message that says something, unless they named it.
 pub(super) fn title_by_itself(transaction: &Transaction<'_>, id: ConversationId) -> Result<()> {
     let first: Option<String> = transaction
         .prepare_cached(

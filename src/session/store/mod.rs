@@ -14,7 +14,7 @@ mod trouble;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use opening::{move_aside, open};
+pub use opening::{move_aside, open, reopen};
 pub use trouble::Trouble;
 
 type Result<T> = std::result::Result<T, Trouble>;

@@ -192,7 +192,8 @@ impl Store {
         })
     }
 
-    /// Turns replies that a kill cut short into partial ones; says which.
+    /// Turns replies that a kill cut short into partial ones and says which; forgets conversations
+    /// that never began.
     pub(super) fn recover(&mut self) -> Result<Vec<(ConversationId, NodeId)>> {
         self.change(Durability::Synced, |transaction| {
             let mut statement = transaction.prepare(
@@ -201,7 +202,15 @@ impl Store {
             )?;
             let rows = statement
                 .query_map([], |row| Ok((ConversationId(row.get(0)?), NodeId(row.get(1)?))))?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            let recovered = rows.collect::<rusqlite::Result<_>>()?;
+            // What was dialled for conversations in which nothing was ever said.
+            transaction.execute_batch(
+                "DELETE FROM conversation
+                 WHERE NOT EXISTS (SELECT 1 FROM node WHERE conversation = conversation.id);
+                 DELETE FROM draft
+                 WHERE conversation <> 0 AND conversation NOT IN (SELECT id FROM conversation)",
+            )?;
+            Ok(recovered)
         })
     }
 }

@@ -90,13 +90,38 @@ fn in_memory(steps: &[&str]) -> Result<Store> {
     Ok(Store { connection })
 }
 
+/// Tries again to open for writing what could only be read.
+pub fn reopen(path: &Path) -> Option<Store> {
+    on_disk(path, STEPS).ok().map(|opened| opened.store)
+}
+
 /// What can still be shown of a database that cannot be written.
-fn read_only(path: &Path, steps: &[&str]) -> Option<Store> {
+pub(super) fn read_only(path: &Path, steps: &[&str]) -> Option<Store> {
     if !path.is_file() {
         return None;
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).ok()?;
+    let beside_its_log = Connection::open_with_flags(path, flags).ok();
+    beside_its_log.and_then(|connection| readable(connection, steps)).or_else(|| {
+        // Where not even the log's index can be made, the file is read without its log.
+        let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+        readable(Connection::open_with_flags(unchanging_address(path), flags).ok()?, steps)
+    })
+}
+
+/// The address of a database that nobody changes while it is read.
+fn unchanging_address(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~:".contains(&byte);
+    let path = path.to_string_lossy().replace('\\', "/");
+    let encoded: String = path
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") })
+        .collect();
+    let root = if encoded.starts_with('/') { "" } else { "/" };
+    format!("file:{root}{encoded}?immutable=1")
+}
+
+fn readable(connection: Connection, steps: &[&str]) -> Option<Store> {
     set_up(&connection).ok()?;
     let version = check_ours(&connection, steps).ok()?;
     let readable: rusqlite::Result<i64> =
@@ -107,6 +132,8 @@ fn read_only(path: &Path, steps: &[&str]) -> Option<Store> {
 fn set_up(connection: &Connection) -> Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Elsewhere than on macOS this changes nothing; there a sync alone stops at the drive's cache.
+    connection.pragma_update(None, "fullfsync", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
@@ -154,6 +181,8 @@ fn migrate(
         let to = beside(path, &format!("before-form-{}", steps.len()));
         // SQLite writes the copy itself, so that what is still in the log is in it too.
         connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+        let synced = std::fs::File::open(&to).and_then(|copy| copy.sync_all());
+        synced.map_err(|error| Problem::new(format!("cannot be written: {error}")).at(&to))?;
         backup = Some(to);
     }
     let transaction = connection.transaction()?;
@@ -215,6 +244,36 @@ mod tests {
         assert_eq!(old.store.titles_for_test("true"), ["kept"]);
         // Up to date: no second copy.
         assert_eq!(open_with(&path, &steps).unwrap().backup, None);
+    }
+
+    #[test]
+    fn what_cannot_be_written_can_still_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a %41 strange? name#.db");
+        open_with(&path, STEPS).unwrap().store.set_title_for_test("kept");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let without_log = Connection::open_with_flags(unchanging_address(&path), flags).unwrap();
+        let without_log = readable(without_log, STEPS).unwrap();
+        for mut store in [read_only(&path, STEPS).unwrap(), without_log] {
+            assert_eq!(store.titles_for_test("true"), ["kept"]);
+            let trouble = store.set_draft(None, "words").unwrap_err();
+            assert!(trouble.may_pass(), "{trouble}");
+        }
+        assert!(read_only(&folder.path().join("missing.db"), STEPS).is_none());
+    }
+
+    #[test]
+    fn what_never_began_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiller.db");
+        let mut first = open(&path).unwrap().store;
+        first.set_plan(ConversationId::fresh(), Some("seed = 1")).unwrap();
+        first.set_draft(Some(ConversationId::fresh()), "words").unwrap();
+        first.set_draft(None, "kept").unwrap();
+        drop(first);
+        let second = open(&path).unwrap().store;
+        assert!(second.titles_for_test("true").is_empty());
+        assert_eq!(second.draft(None).unwrap(), "kept");
     }
 
     #[test]

@@ -6,6 +6,11 @@ use super::Store;
 use crate::session::ConversationId;
 
 impl Store {
+    /// A database that cannot be written.
+    pub fn read_only_for_test(path: &std::path::Path) -> Self {
+        super::opening::read_only(path, super::schema::STEPS).unwrap()
+    }
+
     /// Limits the file to this many pages, as a full disk would.
     pub fn limit_pages(&self, pages: u32) {
         self.connection.pragma_update(None, "max_page_count", pages).unwrap();
@@ -61,10 +66,14 @@ impl Store {
         }
     }
 
-    /// Makes a conversation of this title.
+    /// Makes a conversation of this title that says nothing.
     pub fn set_title_for_test(&self, title: &str) {
         let sql = "INSERT INTO conversation (title, created_ms, changed_ms) VALUES (?1, 1, 1)";
         self.connection.execute(sql, [title]).unwrap();
+        let id = self.connection.last_insert_rowid();
+        let sql = "INSERT INTO node (conversation, role, content, state, created_ms)
+                   VALUES (?1, 'user', '', 'finished', 1)";
+        self.connection.execute(sql, [id]).unwrap();
     }
 
     /// Titles of the conversations for which this holds.

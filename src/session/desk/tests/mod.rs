@@ -261,3 +261,20 @@ fn settings_that_could_not_be_written_are_written_later() {
     assert_eq!(settings::load(&path).settings, third);
     assert!(!desk.is_waiting());
 }
+
+#[test]
+fn a_disk_that_is_for_reading_only_is_written_once_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = desk(&folder.path().join("tiller.db"));
+    let (conversation, first) = say(&mut desk, "before");
+    desk.make_read_only();
+    assert_eq!(open(&mut desk, conversation).tree.len(), 1);
+    let second = node(Some(first), Role::Assistant, "meanwhile");
+    let told = desk.handle(Ask::PutNode { conversation, node: Box::new(second.clone()) });
+    let [Answer::Failed { problem, waiting: 1 }] = told.as_slice() else { panic!("{told:?}") };
+    assert!(problem.to_string().contains("writable"), "{problem}");
+    let told = desk.retry();
+    assert!(told.contains(&Answer::Kept(second.id)), "{told:?}");
+    assert_eq!(told.last(), Some(&Answer::CaughtUp));
+    assert_eq!(open(&mut desk, conversation).tree.len(), 2);
+}

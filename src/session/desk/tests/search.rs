@@ -115,5 +115,11 @@ fn the_index_follows_every_change() {
     assert!(found(&mut desk, "narwhal").is_empty() && found(&mut desk, "unicorn").is_empty());
     desk.handle(Ask::Restore(conversation));
     assert_eq!(found(&mut desk, "na"), [conversation]);
+    // Even what no text should hold.
+    let odd = say(&mut desk, "zero\0one \u{2}two\u{fffd} 👩‍🚀 e\u{301}").0;
+    assert_eq!(found(&mut desk, "two"), [odd]);
+    desk.store().check_index_for_test();
+    desk.handle(Ask::Trash(odd));
+    desk.handle(Ask::EmptyTrash);
     desk.store().check_index_for_test();
 }

@@ -2,6 +2,7 @@
 
 pub mod chat_template;
 pub mod checkpoint;
+pub mod decoder;
 pub mod device;
 pub mod facts;
 pub mod language;

@@ -2,6 +2,7 @@
 //! keeps the suite quick on two cores.
 
 mod crash;
+mod golden;
 mod house;
 mod session;
 mod transcript;

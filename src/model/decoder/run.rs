@@ -1,0 +1,181 @@
+//! The decoder as a `Runner`: passes over the cache, one row or many.
+
+use anyhow::Result;
+use candle_core::Tensor;
+
+use super::activation;
+use super::block::{Block, Pass};
+use super::cache::Cache;
+use super::embedding::Lookup;
+use super::heads::Angles;
+use super::host;
+use super::norm::Norm;
+use super::spec::DecoderSpec;
+use crate::model::linear::Linear;
+use crate::model::runner::{Runner, StepOutput, Wanted};
+use crate::platform::Problem;
+
+/// A loaded model with its KV cache.
+pub struct Decoder {
+    pub(super) spec: DecoderSpec,
+    pub(super) embedding: Lookup,
+    /// Learned positions.
+    pub(super) positions: Option<Lookup>,
+    /// Frequencies and the factor on cosine and sine, per rotary embedding.
+    pub(super) frequencies: Vec<(Vec<f32>, f32)>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) final_norm: Norm,
+    pub(super) head: Linear,
+    pub(super) cache: Cache,
+    /// Candle operations even on the CPU.
+    pub(super) plain: bool,
+}
+
+impl Decoder {
+    /// What the model is made of.
+    pub fn spec(&self) -> &DecoderSpec {
+        &self.spec
+    }
+
+    /// Makes every pass go through candle operations, as it does on devices other than the CPU,
+    /// so that a test can compare the two on the CPU.
+    pub fn use_plain_operations(&mut self, plain: bool) {
+        self.plain = plain;
+    }
+
+    fn check_ids(&self, ids: &[u32], positions: usize) -> Result<()> {
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.spec.vocab_size) {
+            let most = self.spec.vocab_size;
+            return Err(
+                Problem::new(format!("token id {id} is outside the vocabulary of {most}")).into()
+            );
+        }
+        let (held, room) = (self.cache.rows.len(), self.cache.capacity());
+        if positions > room - held {
+            return Err(Problem::new(format!(
+                "the context is full: {held} of {room} positions are held and {positions} more \
+                 were fed"
+            ))
+            .hint("load the model with a longer context, or start a new conversation")
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Embeds ids at their positions: `[ids, hidden]`.
+    fn embed(&self, ids: &[u32], positions: &[usize]) -> Result<Tensor> {
+        let x = self.embedding.rows(ids)?;
+        match &self.positions {
+            None => Ok(x),
+            Some(learned) => {
+                let positions: Vec<u32> =
+                    positions.iter().map(|position| *position as u32).collect();
+                Ok((x + learned.rows(&positions)?)?)
+            }
+        }
+    }
+
+    /// One pass; the caller appends the ids to the rows once it has succeeded.
+    fn pass(&mut self, ids: &[u32], prefill: bool, wanted: Wanted) -> Result<StepOutput> {
+        let held = self.cache.rows.len();
+        let positions: Vec<usize> =
+            if prefill { (held..held + ids.len()).collect() } else { vec![held; ids.len()] };
+        let angles: Vec<Angles> = self
+            .frequencies
+            .iter()
+            .map(|(frequencies, scale)| Angles::at(&positions, frequencies, *scale))
+            .collect();
+        let pass = Pass {
+            spec: &self.spec,
+            angles: &angles,
+            count: ids.len(),
+            prefill,
+            plain: self.plain,
+        };
+        let mut x = self.embed(ids, &positions)?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            x = block.forward(&x, layer, &pass, &mut self.cache)?;
+        }
+        if wanted == Wanted::Last && prefill {
+            x = x.narrow(0, ids.len() - 1, 1)?;
+        }
+        let hidden = self.final_norm.forward(&x, self.plain)?;
+        let mut logits = to_host(&self.head.forward(&hidden)?)?;
+        if let Some(cap) = self.spec.logit_soft_cap {
+            activation::soft_cap(&mut logits, cap);
+        }
+        Ok(StepOutput { rows: hidden.dim(0)?, logits, hidden: to_host(&hidden)? })
+    }
+}
+
+fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
+    if host::is_here(tensor) && tensor.is_contiguous() {
+        return host::read(tensor, <[f32]>::to_vec);
+    }
+    Ok(tensor.flatten_all()?.to_vec1()?)
+}
+
+impl Runner for Decoder {
+    fn vocab_size(&self) -> usize {
+        self.spec.vocab_size
+    }
+
+    fn hidden_size(&self) -> usize {
+        self.spec.hidden_size
+    }
+
+    fn context_length(&self) -> usize {
+        self.cache.capacity()
+    }
+
+    fn rows(&self) -> usize {
+        self.cache.rows.count()
+    }
+
+    fn len(&self) -> usize {
+        self.cache.rows.len()
+    }
+
+    fn ids(&self) -> &[u32] {
+        self.cache.rows.ids()
+    }
+
+    fn prefill(&mut self, ids: &[u32], wanted: Wanted) -> Result<StepOutput> {
+        if self.rows() > 1 {
+            let rows = self.rows();
+            return Err(Problem::new(format!("a prefill needs one row in play, not {rows}")).into());
+        }
+        if ids.is_empty() {
+            return Err(Problem::new("a prefill needs at least one token").into());
+        }
+        self.check_ids(ids, ids.len())?;
+        let output = self.pass(ids, true, wanted)?;
+        self.cache.rows.append_shared(ids);
+        Ok(output)
+    }
+
+    fn step(&mut self, ids: &[u32]) -> Result<StepOutput> {
+        let rows = self.rows();
+        if ids.len() != rows {
+            let fed = ids.len();
+            return Err(Problem::new(format!("a step over {rows} rows was fed {fed} ids")).into());
+        }
+        self.check_ids(ids, 1)?;
+        let output = self.pass(ids, false, Wanted::All)?;
+        if rows == 1 {
+            self.cache.rows.append_shared(ids);
+        } else {
+            self.cache.rows.append_tails(ids);
+        }
+        Ok(output)
+    }
+
+    fn gather(&mut self, parents: &[usize]) -> Result<()> {
+        self.cache.gather(parents)
+    }
+
+    fn truncate(&mut self, len: usize) -> Result<()> {
+        self.cache.truncate(len);
+        Ok(())
+    }
+}

@@ -24,7 +24,8 @@ pub enum Ask {
         after: Option<ListPosition>,
         limit: usize,
     },
-    /// Look for words or their beginnings in titles and messages; `Answer::Found`.
+    /// Look for words or their beginnings in titles and messages; `Answer::Found`, unless a newer
+    /// search is waiting already.
     Search {
         ticket: u64,
         query: String,

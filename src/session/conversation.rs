@@ -237,7 +237,7 @@ impl ConversationTree {
         (!copies.is_empty()).then_some(Branch { tree, copies })
     }
 
-    /// The ids of all messages, for checks.
+    /// The ids of all messages.
     pub fn ids(&self) -> HashSet<NodeId> {
         self.nodes.keys().copied().collect()
     }

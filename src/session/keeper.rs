@@ -135,11 +135,15 @@ fn run(path: PathBuf, asked: &Receiver<Ask>, tell: impl Fn(Answer)) {
             return;
         }
     };
+    let mut queue = VecDeque::new();
     loop {
-        let next = if desk.is_waiting() {
-            asked.recv_timeout(RETRY)
-        } else {
-            asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        queue.extend(asked.try_iter());
+        let next = match queue.pop_front() {
+            // Whoever types goes on typing while a search is under way.
+            Some(Ask::Search { .. }) if queue.iter().any(is_search) => continue,
+            Some(ask) => Ok(ask),
+            None if desk.is_waiting() => asked.recv_timeout(RETRY),
+            None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         // A fault in one wish must not take the following ones with it.
         let told = catch_unwind(AssertUnwindSafe(|| match next {
@@ -165,6 +169,10 @@ fn run(path: PathBuf, asked: &Receiver<Ask>, tell: impl Fn(Answer)) {
     }
 }
 
+fn is_search(ask: &Ask) -> bool {
+    matches!(ask, Ask::Search { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -186,7 +194,7 @@ mod tests {
         let conversation = ConversationId::fresh();
         let mut parent = None;
         // More than both channels hold, and nobody fetches an answer meanwhile.
-        for number in 0..3 * CHANNEL_LENGTH {
+        for number in 0..2 * CHANNEL_LENGTH {
             let id = NodeId::fresh();
             let node = Node {
                 id,
@@ -205,7 +213,7 @@ mod tests {
         let unheard = keeper.close();
         assert!(matches!(unheard[0], Answer::Ready(_)));
         let kept = unheard.iter().filter(|answer| matches!(answer, Answer::Kept(_))).count();
-        assert_eq!(kept, 3 * CHANNEL_LENGTH);
+        assert_eq!(kept, 2 * CHANNEL_LENGTH);
         assert_eq!(woken.load(Ordering::Relaxed), unheard.len());
 
         let keeper = Keeper::start(path, || {}).unwrap();
@@ -213,6 +221,23 @@ mod tests {
         let answers: Vec<_> =
             std::iter::from_fn(|| keeper.recv_timeout(Duration::from_secs(60))).take(2).collect();
         let Answer::Opened(found) = &answers[1] else { panic!("{answers:?}") };
-        assert_eq!(found.tree.active_path().len(), 3 * CHANNEL_LENGTH);
+        assert_eq!(found.tree.active_path().len(), 2 * CHANNEL_LENGTH);
+    }
+
+    #[test]
+    fn of_the_searches_that_wait_only_the_last_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let (asks, asked) = bounded(CHANNEL_LENGTH);
+        for ticket in 1..=3 {
+            asks.send(Ask::Search { ticket, query: "word".into(), limit: 9 }).unwrap();
+        }
+        asks.send(Ask::Draft).unwrap();
+        asks.send(Ask::Search { ticket: 4, query: "words".into(), limit: 9 }).unwrap();
+        drop(asks);
+        let answers = parking_lot::Mutex::new(Vec::new());
+        run(folder.path().join("tiller.db"), &asked, |answer| answers.lock().push(answer));
+        let answers = answers.into_inner();
+        let told = [Answer::Draft(String::new()), Answer::Found { ticket: 4, hits: vec![] }];
+        assert_eq!(answers[1..], told);
     }
 }

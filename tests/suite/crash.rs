@@ -164,8 +164,8 @@ fn assert_whole(keeper: &Keeper, from: (ConversationId, u64), node: NodeId, at: 
     assert_eq!(answer, Answer::Tokens { node, tokens: tokens(turn) }, "{at}");
 }
 
-/// The file itself: no damage, nothing pointing nowhere, the search index as the texts are, and
-/// every message that was said to be kept.
+/// The file itself: no damage, nothing pointing nowhere, the search index as the texts are, no
+/// reply finished by halves, and every message that was said to be kept.
 fn assert_sound(database: &Path, known: &Known, at: &str) {
     let connection = rusqlite::Connection::open(database).unwrap();
     let verdict: String =
@@ -177,6 +177,14 @@ fn assert_sound(database: &Path, known: &Known, at: &str) {
         let sql = format!("INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)");
         connection.execute(&sql, []).unwrap_or_else(|error| panic!("{at}: {index}: {error}"));
     }
+    let mut half = connection
+        .prepare(
+            "SELECT 1 FROM node LEFT JOIN trace ON trace.node = node.id
+             WHERE role = 'assistant' AND state = 'finished'
+               AND (tokens IS NULL OR recipe IS NULL)",
+        )
+        .unwrap();
+    assert!(!half.exists([]).unwrap(), "{at}: a finished reply without its tokens or recipe");
     let mut node = connection.prepare("SELECT 1 FROM node WHERE id = ?1").unwrap();
     for kept in &known.kept {
         assert!(node.exists([kept.0]).unwrap(), "{at}: message {} is lost", kept.0);

@@ -2,21 +2,22 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use super::host;
+use super::lanes::{exponential, for_this_processor};
 use super::spec::{Activation, MlpSpec};
 
 impl Activation {
     /// Applies it to one value.
-    pub(super) fn of(self, x: f32) -> f32 {
+    #[inline(always)]
+    fn of<const FUSED: bool>(self, x: f32) -> f32 {
         match self {
-            Activation::Silu => x / (1.0 + (-x).exp()),
+            Activation::Silu => x * logistic::<FUSED>(x),
             Activation::GeluTanh => {
                 const ROOT_2_OVER_PI: f32 = 0.797_884_6;
                 let inner = ROOT_2_OVER_PI * (x + 0.044_715 * x * x * x);
                 // 0.5·(1 + tanh y) is the logistic function of 2y: one exponential instead of two.
-                x / (1.0 + (-2.0 * inner).exp())
+                x * logistic::<FUSED>(2.0 * inner)
             }
             Activation::Gelu => {
                 let error = candle_core::cpu::erf::erf_f32(x * std::f32::consts::FRAC_1_SQRT_2);
@@ -55,43 +56,75 @@ pub(super) fn activate(spec: MlpSpec, projected: &[Tensor], plain: bool) -> Resu
     }
     let rows = first.dim(0)?;
     let mut out = vec![0.0; rows * width];
+    let work = 8 * out.len();
     match projected.get(1) {
         Some(up) => host::read(first, |gate| {
             host::read(up, |up| {
-                let rows = gate.chunks(width).zip(up.chunks(width));
-                fill(&mut out, width, rows.collect(), spec);
+                host::for_each_row(&mut out, width, work, |row, out| {
+                    let row = row * width..(row + 1) * width;
+                    activate_row(spec, &gate[row.clone()], &up[row], out);
+                });
             })
         })??,
         None => host::read(first, |both| {
             let columns = if spec.gated { 2 * width } else { width };
-            let rows = both.chunks(columns).map(|row| row.split_at(width));
-            fill(&mut out, width, rows.collect(), spec);
+            host::for_each_row(&mut out, width, work, |row, out| {
+                let (gate, up) = both[row * columns..(row + 1) * columns].split_at(width);
+                activate_row(spec, gate, up, out);
+            });
         })?,
     }
     host::tensor(out, (rows, width))
 }
 
-/// Fills each output row from its gate and up rows.
-fn fill(out: &mut [f32], width: usize, rows: Vec<(&[f32], &[f32])>, spec: MlpSpec) {
-    let row = |(to, (gate, up)): (&mut [f32], &(&[f32], &[f32]))| {
-        if spec.gated {
-            for ((to, gate), up) in to.iter_mut().zip(*gate).zip(*up) {
-                *to = spec.activation.of(*gate) * up;
-            }
-        } else {
-            to.iter_mut().zip(*gate).for_each(|(to, x)| *to = spec.activation.of(*x));
-        }
-    };
-    if out.len() < host::PARALLEL_FROM {
-        out.chunks_mut(width).zip(&rows).for_each(row);
-    } else {
-        out.par_chunks_mut(width).zip(&rows).for_each(row);
+for_this_processor! {
+    /// Fills one output row from its gate and up rows (`up` is empty when there is no gate).
+    activate_row(spec: MlpSpec, gate: &[f32], up: &[f32], out: &mut [f32]) = activate_row_body
+}
+
+#[inline(always)]
+fn activate_row_body<const FUSED: bool>(spec: MlpSpec, gate: &[f32], up: &[f32], out: &mut [f32]) {
+    // One loop per kind, so that each becomes a loop over registers.
+    match spec.activation {
+        Activation::Silu => row::<FUSED>(Activation::Silu, gate, out),
+        Activation::GeluTanh => row::<FUSED>(Activation::GeluTanh, gate, out),
+        Activation::Gelu => row::<FUSED>(Activation::Gelu, gate, out),
+        Activation::Relu => row::<FUSED>(Activation::Relu, gate, out),
+    }
+    if spec.gated {
+        out.iter_mut().zip(up).for_each(|(out, up)| *out *= up);
     }
 }
 
-/// `cap · tanh(x / cap)` on every value.
-pub(super) fn soft_cap(values: &mut [f32], cap: f32) {
-    values.iter_mut().for_each(|x| *x = cap * (*x / cap).tanh());
+#[inline(always)]
+fn row<const FUSED: bool>(activation: Activation, from: &[f32], to: &mut [f32]) {
+    to.iter_mut().zip(from).for_each(|(to, x)| *to = activation.of::<FUSED>(*x));
+}
+
+#[inline(always)]
+fn logistic<const FUSED: bool>(x: f32) -> f32 {
+    1.0 / (1.0 + exponential::<FUSED>(-x))
+}
+
+/// `cap · tanh(x / cap)`.
+#[inline(always)]
+pub(super) fn capped<const FUSED: bool>(x: f32, cap: f32) -> f32 {
+    // tanh y is 2 · logistic(2y) - 1, but near zero that loses what the odd series keeps.
+    let y = x / cap;
+    let square = y * y;
+    let near = y * (1.0 + square * (-1.0 / 3.0 + square * (2.0 / 15.0 - square * (17.0 / 315.0))));
+    let far = 1.0 - 2.0 / (1.0 + exponential::<FUSED>(2.0 * y));
+    cap * if square < 0.02 { near } else { far }
+}
+
+for_this_processor! {
+    /// `cap · tanh(x / cap)` on every value.
+    soft_cap(values: &mut [f32], cap: f32) = soft_cap_body
+}
+
+#[inline(always)]
+fn soft_cap_body<const FUSED: bool>(values: &mut [f32], cap: f32) {
+    values.iter_mut().for_each(|x| *x = capped::<FUSED>(*x, cap));
 }
 
 /// The same through candle operations.

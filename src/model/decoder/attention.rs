@@ -6,7 +6,6 @@
 
 use anyhow::Result;
 use candle_core::{CpuStorage, D, InplaceOp1, Layout, Tensor};
-use rayon::prelude::*;
 
 use super::cache::{Held, Tails};
 use super::kernel::{self, Part};
@@ -104,7 +103,8 @@ impl InplaceOp1 for CausalSoftmax {
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
         let (_, per_group, keys) = layout.shape().dims3()?;
         let CpuStorage::F32(scores) = storage else { candle_core::bail!("scores are f32") };
-        scores.par_chunks_mut(keys).enumerate().for_each(|(index, row)| {
+        let work = scores.len();
+        host::for_each_row(scores, keys, work, |index, row| {
             let visible = self.visible(index % per_group / self.group);
             row[..visible.start].fill(0.0);
             row[visible.end..].fill(0.0);

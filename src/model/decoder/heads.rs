@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use super::host;
 use super::norm::Norm;
@@ -55,8 +54,9 @@ impl Heads<'_> {
         let (rows, columns) = projected.dims2()?;
         let (size, group) = (self.head_size, self.group_size);
         let mut out = vec![0.0; rows * self.groups * group * size];
+        let work = 2 * out.len();
         host::read(projected, |projected| {
-            let head = |(index, to): (usize, &mut [f32])| {
+            host::for_each_row(&mut out, size, work, |index, to| {
                 let (member, block) = (index % group, index / group);
                 let (row, of) = (block % rows, block / rows);
                 let from = row * columns + self.column + (of * group + member) * size;
@@ -67,12 +67,7 @@ impl Heads<'_> {
                 if let Some(angles) = self.angles {
                     rotate(to, angles, row);
                 }
-            };
-            if out.len() < host::PARALLEL_FROM {
-                out.chunks_mut(size).enumerate().for_each(head);
-            } else {
-                out.par_chunks_mut(size).enumerate().for_each(head);
-            }
+            });
         })?;
         host::tensor(out, (self.groups, rows * group, size))
     }

@@ -15,6 +15,7 @@ mod fields;
 mod heads;
 mod host;
 mod kernel;
+mod lanes;
 mod limits;
 mod load;
 mod names;

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use candle_core::{D, Device, Tensor};
-use rayon::prelude::*;
 
 use super::host;
+use super::lanes::{for_this_processor, multiply_add, sum_of};
 use super::spec::{NormKind, NormSpec};
 
 /// One norm with its weights; Gemma's `1 + w` is added up at load.
@@ -42,44 +42,20 @@ impl Norm {
             return self.forward_plain(x);
         }
         let width = self.weight.len();
-        let out = host::read(x, |x| {
-            let mut out = vec![0.0; x.len()];
-            if x.len() < host::PARALLEL_FROM {
-                for (from, to) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                    self.row(from, to);
-                }
-            } else {
-                out.par_chunks_mut(width)
-                    .zip(x.par_chunks(width))
-                    .for_each(|(to, from)| self.row(from, to));
-            }
-            out
+        let mut out = vec![0.0; x.elem_count()];
+        let work = 2 * out.len();
+        host::read(x, |x| {
+            host::for_each_row(&mut out, width, work, |row, out| {
+                out.copy_from_slice(&x[row * width..(row + 1) * width]);
+                self.row_in_place(out);
+            });
         })?;
         host::tensor(out, x.shape().clone())
     }
 
-    /// Normalises one row into another.
-    pub(super) fn row(&self, from: &[f32], to: &mut [f32]) {
-        to.copy_from_slice(from);
-        self.row_in_place(to);
-    }
-
     /// Normalises one row where it stands.
     pub(super) fn row_in_place(&self, row: &mut [f32]) {
-        let width = row.len() as f32;
-        if self.spec.kind == NormKind::Layer {
-            let mean = sum(row, |x| x) / width;
-            row.iter_mut().for_each(|x| *x -= mean);
-        }
-        let scale = 1.0 / (sum(row, |x| x * x) / width + self.spec.epsilon).sqrt();
-        match &self.bias {
-            None => row.iter_mut().zip(&self.weight).for_each(|(x, w)| *x = *x * scale * w),
-            Some(bias) => {
-                for ((x, w), b) in row.iter_mut().zip(&self.weight).zip(bias) {
-                    *x = *x * scale * w + b;
-                }
-            }
-        }
+        normalise(self.spec, &self.weight, self.bias.as_deref(), row);
     }
 
     /// The same through candle operations, on any device and for any leading dimensions.
@@ -98,15 +74,31 @@ impl Norm {
     }
 }
 
-/// Adds up in eight lanes: a fixed order, and one the compiler can keep in a register.
-fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let chunks = row.chunks_exact(8);
-    let rest: f32 = chunks.remainder().iter().map(|x| of(*x)).sum();
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += of(*x);
+for_this_processor! {
+    normalise(
+        spec: NormSpec, weight: &[f32], bias: Option<&[f32]>, row: &mut [f32],
+    ) = normalise_body
+}
+
+#[inline(always)]
+fn normalise_body<const FUSED: bool>(
+    spec: NormSpec,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    row: &mut [f32],
+) {
+    let width = row.len() as f32;
+    if spec.kind == NormKind::Layer {
+        let mean = sum_of(row, |x| x) / width;
+        row.iter_mut().for_each(|x| *x -= mean);
+    }
+    let scale = 1.0 / (sum_of(row, |x| x * x) / width + spec.epsilon).sqrt();
+    match bias {
+        None => row.iter_mut().zip(weight).for_each(|(x, w)| *x = *x * scale * w),
+        Some(bias) => {
+            for ((x, w), b) in row.iter_mut().zip(weight).zip(bias) {
+                *x = multiply_add::<FUSED>(*x * scale, *w, *b);
+            }
         }
     }
-    lanes.iter().sum::<f32>() + rest
 }

@@ -2,7 +2,10 @@
 //! keeps the suite quick on two cores.
 
 mod crash;
+mod gguf;
 mod golden;
 mod house;
 mod session;
+mod templates;
+mod tokenizers;
 mod transcript;

@@ -31,6 +31,8 @@ pub fn new() -> Environment<'static> {
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
     environment.add_filter("tojson", to_json);
+    environment.add_filter("e", escape);
+    environment.add_filter("escape", escape);
     environment
 }
 
@@ -52,6 +54,22 @@ fn format_value(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> R
         }
     };
     written.map_err(Error::from)
+}
+
+/// HTML escapes as the reference's library writes them.
+fn escape(value: Value) -> Result<Value, Error> {
+    let mut escaped = String::new();
+    for letter in python::text(&value)?.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&#34;"),
+            '\'' => escaped.push_str("&#39;"),
+            letter => escaped.push(letter),
+        }
+    }
+    growth::counted(Value::from(escaped))
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {

@@ -79,13 +79,30 @@ fn quote(text: &str, out: &mut String) {
                 out.push('\\');
                 out.push(letter);
             }
-            letter if letter.is_control() => {
-                out.push_str(&format!("\\x{:02x}", u32::from(letter)));
+            letter if is_printable(letter) => out.push(letter),
+            letter => {
+                let code = u32::from(letter);
+                out.push_str(&match code {
+                    0..=0xFF => format!("\\x{code:02x}"),
+                    0x100..=0xFFFF => format!("\\u{code:04x}"),
+                    _ => format!("\\U{code:08x}"),
+                });
             }
-            letter => out.push(letter),
         }
     }
     out.push(mark);
+}
+
+/// Python's `isprintable`, as far as characters are assigned: no controls, no format characters,
+/// no separators but the space.
+fn is_printable(letter: char) -> bool {
+    let hidden = matches!(
+        u32::from(letter),
+        0xA0 | 0xAD | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x1680 | 0x180E
+            | 0x2000..=0x200F | 0x2028..=0x202F | 0x205F..=0x206F | 0x3000
+            | 0xE000..=0xF8FF | 0xFEFF | 0xFFF9..=0xFFFB | 0xE0000..=0xE0FFF | 0xF0000..
+    );
+    !hidden && !letter.is_control()
 }
 
 /// The arguments of `json.dumps` that templates use.

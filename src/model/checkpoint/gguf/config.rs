@@ -147,10 +147,17 @@ fn common(facts: &Facts<'_>, config: &mut Map<String, Value>) -> Result<()> {
         config.insert("mlp_bias".into(), json!(facts.has("blk.0.ffn_gate.bias")));
     }
     if gemma {
-        // The scale is not in the file. Only the two 27 B models differ from the head size.
+        // Most files leave the scale out. Only the two 27 B models differ from the head size.
         let largest = if architecture == Gemma2 { 46 } else { 62 };
-        let scalar = if layers == largest { hidden / heads } else { head_size };
-        config.insert("query_pre_attn_scalar".into(), json!(scalar));
+        let usual = if layers == largest { hidden / heads } else { head_size };
+        let scale = facts.number("attention.scale").filter(|scale| *scale > 0.0);
+        let scalar = scale.map_or(usual as f64, |scale| (scale * scale).recip());
+        // Written as an f32 root, it was a whole number before.
+        let whole = (scalar - scalar.round()).abs() < 1e-3;
+        config.insert(
+            "query_pre_attn_scalar".into(),
+            if whole { json!(scalar.round() as u64) } else { json!(scalar) },
+        );
         for (key, from) in [
             ("attn_logit_softcapping", "attn_logit_softcapping"),
             ("final_logit_softcapping", "final_logit_softcapping"),

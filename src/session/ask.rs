@@ -177,7 +177,7 @@ pub enum Answer {
         node: NodeId,
         tokens: Vec<TokenTrace>,
     },
-    /// A line of the list is new or different.
+    /// A line of the list is new or different; not told of what is in the trash.
     Changed(ConversationSummary),
     /// The message is in the database.
     Kept(NodeId),

@@ -190,13 +190,15 @@ impl Desk {
         let store = &mut self.store;
         match ask {
             Ask::PutNode { conversation, node } => {
-                let summary = store.put_node(*conversation, node)?;
-                told.extend([Answer::Kept(node.id), Answer::Changed(summary)]);
+                let line = store.put_node(*conversation, node)?;
+                told.push(Answer::Kept(node.id));
+                told.extend(line.map(Answer::Changed));
             }
             Ask::Checkpoint { node, content } => store.checkpoint(*node, content)?,
             Ask::FinishNode(finished) => {
-                let summary = store.finish_node(finished)?;
-                told.extend([Answer::Finished(finished.node), Answer::Changed(summary)]);
+                let line = store.finish_node(finished)?;
+                told.push(Answer::Finished(finished.node));
+                told.extend(line.map(Answer::Changed));
             }
             Ask::SetActiveLeaf { conversation, leaf } => {
                 store.set_active_leaf(*conversation, *leaf)?;
@@ -208,7 +210,9 @@ impl Desk {
                 store.set_plan(*conversation, plan.as_deref())?
             }
             Ask::SetDraft { conversation, text } => store.set_draft(*conversation, text)?,
-            Ask::Rename { id, title } => told.push(Answer::Changed(store.rename(*id, title)?)),
+            Ask::Rename { id, title } => {
+                told.extend(store.rename(*id, title)?.map(Answer::Changed));
+            }
             Ask::Trash(id) => told.push(Answer::Trashed(store.set_trashed(*id, true)?)),
             Ask::Restore(id) => told.push(Answer::Restored(store.set_trashed(*id, false)?)),
             Ask::EmptyTrash => told.push(Answer::TrashEmptied(store.empty_trash()?)),

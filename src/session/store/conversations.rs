@@ -49,6 +49,20 @@ pub(super) fn summary_of(
     found.ok_or_else(|| Problem::new("there is no such conversation").into())
 }
 
+/// The line in the list; `None` for a conversation that is in the trash, where changes go on
+/// unseen.
+pub(super) fn line_of(
+    connection: &Connection,
+    id: ConversationId,
+) -> Result<Option<ConversationSummary>> {
+    let in_trash: bool = connection
+        .prepare_cached("SELECT trashed_ms IS NOT NULL FROM conversation WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))
+        .optional()?
+        .unwrap_or_default();
+    if in_trash { Ok(None) } else { summary_of(connection, id).map(Some) }
+}
+
 /// Makes the conversation if it has not begun yet.
 pub(super) fn begin(transaction: &Transaction<'_>, id: ConversationId, now: i64) -> Result<()> {
     transaction
@@ -117,7 +131,11 @@ impl Store {
     }
 
     /// Names a conversation; an empty title goes back to the automatic one.
-    pub fn rename(&mut self, id: ConversationId, title: &str) -> Result<ConversationSummary> {
+    pub fn rename(
+        &mut self,
+        id: ConversationId,
+        title: &str,
+    ) -> Result<Option<ConversationSummary>> {
         let title = title.trim();
         self.change(Durability::Synced, |transaction| {
             transaction.execute(
@@ -125,7 +143,7 @@ impl Store {
                 params![id.0, title, !title.is_empty()],
             )?;
             title_by_itself(transaction, id)?;
-            summary_of(transaction, id)
+            line_of(transaction, id)
         })
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::conversations::{begin, summary_of, title_by_itself, touch};
+use super::conversations::{begin, line_of, summary_of, title_by_itself, touch};
 use super::{Durability, Result, Store};
 use crate::platform::Problem;
 use crate::session::ask::{BranchOut, FinishedNode};
@@ -13,12 +13,13 @@ use crate::session::tree::{ConversationId, ConversationSummary, Node, NodeId, No
 use crate::session::{TokenTrace, traces};
 
 impl Store {
-    /// Keeps a new message and makes it the active leaf; begins the conversation if need be.
+    /// Keeps a new message and makes it the active leaf; begins the conversation if need be. Gives
+    /// the conversation's line in the list.
     pub fn put_node(
         &mut self,
         conversation: ConversationId,
         node: &Node,
-    ) -> Result<ConversationSummary> {
+    ) -> Result<Option<ConversationSummary>> {
         self.change(Durability::Synced, |transaction| {
             let now = now_ms();
             begin(transaction, conversation, now)?;
@@ -26,7 +27,7 @@ impl Store {
             choose(transaction, conversation, node.id)?;
             touch(transaction, conversation, now)?;
             title_by_itself(transaction, conversation)?;
-            summary_of(transaction, conversation)
+            line_of(transaction, conversation)
         })
     }
 
@@ -42,8 +43,8 @@ impl Store {
         })
     }
 
-    /// Keeps the whole of a generated message.
-    pub fn finish_node(&mut self, finished: &FinishedNode) -> Result<ConversationSummary> {
+    /// Keeps the whole of a generated message; gives the conversation's line in the list.
+    pub fn finish_node(&mut self, finished: &FinishedNode) -> Result<Option<ConversationSummary>> {
         let blob = traces::encode(&finished.tokens);
         self.change(Durability::Synced, |transaction| {
             let conversation: Option<i64> = transaction
@@ -65,7 +66,7 @@ impl Store {
             let conversation = ConversationId(conversation.ok_or_else(no_such_message)?);
             put_trace(transaction, finished.node, &blob)?;
             touch(transaction, conversation, now_ms())?;
-            summary_of(transaction, conversation)
+            line_of(transaction, conversation)
         })
     }
 

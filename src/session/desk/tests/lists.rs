@@ -105,6 +105,12 @@ fn the_trash_can_be_undone_until_it_is_emptied() {
     desk.handle(Ask::Trash(gone));
     let told = desk.handle(Ask::ListTrash { after: None, limit: 10 });
     assert_eq!(told, [Answer::TrashListed { conversations: vec![before.summary], next: None }]);
+    // A reply that ends after the conversation was thrown away is kept and does not bring it back.
+    let reply = self::node(Some(node), Role::Assistant, "late");
+    let told = desk.handle(Ask::PutNode { conversation: gone, node: Box::new(reply.clone()) });
+    assert_eq!(told, [Answer::Kept(reply.id)]);
+    assert!(desk.handle(Ask::Rename { id: gone, title: "unseen".into() }).is_empty());
+    assert_eq!(list(&mut desk, None, 10).0, [kept]);
     assert_eq!(desk.handle(Ask::EmptyTrash), [Answer::TrashEmptied(1)]);
     assert!(matches!(desk.handle(Ask::Open(gone)).as_slice(), [Answer::Failed { .. }]));
     assert!(matches!(desk.handle(Ask::Restore(gone)).as_slice(), [Answer::Failed { .. }]));

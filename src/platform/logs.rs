@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_stands_in_the_file_and_noise_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        start(folder.path());
+        tracing::info!(model = "small", "ours");
+        tracing::info!(target: "wgpu_core", "noise of others");
+        tracing::warn!(target: "wgpu_core", "warning of others");
+        let names = names(folder.path());
+        let text = fs::read_to_string(folder.path().join(&names[0])).unwrap();
+        assert!(text.contains("ours") && text.contains("small"), "{text}");
+        assert!(text.contains("warning of others") && !text.contains("noise"), "{text}");
+    }
+
+    #[test]
     fn a_file_a_day_and_only_the_newest_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("tiller.db"), "not a log").unwrap();

@@ -29,6 +29,8 @@ pub struct ReplyStart {
     pub ids: Vec<u32>,
     /// How many of `ids` are the prompt; the rest begins the reply.
     pub prompt_len: usize,
+    /// The reply goes on where text stopped, rather than opening a message of its own.
+    pub continues_text: bool,
 }
 
 /// Why a reply ended by itself.
@@ -83,7 +85,7 @@ impl<'a> Reply<'a> {
         start: ReplyStart,
         plan: Plan,
     ) -> Result<(Self, usize)> {
-        let ReplyStart { reply, ids, prompt_len } = start;
+        let ReplyStart { reply, ids, prompt_len, continues_text } = start;
         if ids.is_empty() {
             return Err(Problem::new("the prompt is empty").hint("write something first").into());
         }
@@ -100,7 +102,7 @@ impl<'a> Reply<'a> {
         sampler::check(&plan.sampling)?;
         let bias = penalties::read_bias(&plan.sampling, runner.vocab_size())?;
         let reused = reuse_prefix(runner, &ids)?;
-        let mut stream = language.vocabulary.stream();
+        let mut stream = language.vocabulary.stream(continues_text);
         // The stream must stand where the opening ends: it may end inside a character.
         for id in &ids[prompt_len..] {
             stream.push(*id)?;

@@ -20,8 +20,8 @@ pub struct Assembled {
 /// An opening in text is tokenized together with the prompt's text, as the model would have met
 /// it, rather than as a text of its own (a SentencePiece tokenizer would put a space in front).
 pub fn assemble(language: &Language, prompt: &Prompt, opening: &Opening) -> Result<Assembled> {
-    let (text, parse_special) = match prompt {
-        Prompt::Chat(turns) => (render(language, turns)?, true),
+    let (text, rendered) = match prompt {
+        Prompt::Chat(turns) => render(language, turns)?,
         Prompt::Raw(text) => (text.clone(), false),
         Prompt::Ids(ids) => {
             let prompt_len = ids.len();
@@ -34,7 +34,12 @@ pub fn assemble(language: &Language, prompt: &Prompt, opening: &Opening) -> Resu
             return Ok(Assembled { ids, prompt_len });
         }
     };
-    let prompt_ids = language.encode_from_start(&text, parse_special)?;
+    // Only a template writes markers, and it writes the beginning of text where there is one.
+    let encode = |text: &str| match rendered {
+        true => language.vocabulary.encode(text, true),
+        false => language.encode_plain(text),
+    };
+    let prompt_ids = encode(&text)?;
     let prompt_len = prompt_ids.len();
     match opening {
         Opening::None => Ok(Assembled { ids: prompt_ids, prompt_len }),
@@ -43,7 +48,7 @@ pub fn assemble(language: &Language, prompt: &Prompt, opening: &Opening) -> Resu
             Ok(Assembled { ids, prompt_len })
         }
         Opening::Text(opening) => {
-            let ids = language.encode_from_start(&(text + opening), parse_special)?;
+            let ids = encode(&(text + opening))?;
             // Tokens may reach over the seam; then the one that does counts as prompt.
             let prompt_len = prompt_len.min(ids.len());
             Ok(Assembled { ids, prompt_len })
@@ -51,17 +56,21 @@ pub fn assemble(language: &Language, prompt: &Prompt, opening: &Opening) -> Resu
     }
 }
 
-/// The text of a conversation up to where the reply begins. Without a template the messages are
-/// set one under the other: a model that only completes text goes on from there.
-fn render(language: &Language, turns: &[Turn]) -> Result<String> {
+/// The text of a conversation up to where the reply begins, and whether a template wrote it.
+/// Without a template the messages are set one under the other: a model that only completes text
+/// goes on from there.
+fn render(language: &Language, turns: &[Turn]) -> Result<(String, bool)> {
     let turns: Vec<(Role, &str)> = turns
         .iter()
         .filter(|turn| turn.role != Role::System || !turn.content.trim().is_empty())
         .map(|turn| (turn.role, turn.content.as_str()))
         .collect();
     match &language.template {
-        Some(template) => template.render(&turns, true),
-        None => Ok(turns.iter().map(|(_, content)| *content).collect::<Vec<_>>().join("\n")),
+        Some(template) => Ok((template.render(&turns, true)?, true)),
+        None => {
+            let contents: Vec<&str> = turns.iter().map(|(_, content)| *content).collect();
+            Ok((contents.join("\n"), false))
+        }
     }
 }
 

@@ -101,7 +101,7 @@ pub fn run(job: Job, model: &mut Model, shared: &Shared, teller: &Teller) -> Res
     };
     let runner = model.runner.as_mut();
     let total = ids.len();
-    let start = ReplyStart { reply: draws_as, ids, prompt_len };
+    let start = ReplyStart { reply: draws_as, ids, prompt_len, continues_text: !chat };
     let (mut reply, reused) = Reply::begin(&model.language, runner, start, request.plan)?;
     teller.tell(Event::ReplyStarted { id, prompt_tokens: total, reused_tokens: reused });
 

@@ -12,12 +12,14 @@ pub trait Vocabulary: Send + Sync {
     /// The ids of a text; `parse_special` reads markers such as `<|im_end|>` as their one id.
     /// Nothing is put in front: see `beginning_of_text`.
     fn encode(&self, text: &str, parse_special: bool) -> Result<Vec<u32>>;
-    /// The id this model wants in front of every text, where it wants one.
+    /// The id this model wants in front of plain text, where it wants one; a rendered chat brings
+    /// its own.
     fn beginning_of_text(&self) -> Option<u32>;
     /// A token's own text for display; bytes that are no whole character show as `<0xE4>`.
     fn token_text(&self, id: u32) -> String;
-    /// A fresh decoder for one reply.
-    fn stream(&self) -> Box<dyn TextStream>;
+    /// A fresh decoder for one reply. `continues_text`: the reply goes on where text stopped, so
+    /// a space its first token brings is part of it (some tokenizers drop it at a beginning).
+    fn stream(&self, continues_text: bool) -> Box<dyn TextStream>;
 }
 
 /// Turns the ids of one reply into text as they come.
@@ -43,10 +45,10 @@ pub struct Language {
 }
 
 impl Language {
-    /// The ids of a text that begins a context: the beginning-of-text id goes in front where the
-    /// model wants one and the text does not bring it.
-    pub fn encode_from_start(&self, text: &str, parse_special: bool) -> Result<Vec<u32>> {
-        let mut ids = self.vocabulary.encode(text, parse_special)?;
+    /// The ids of plain text that begins a context: the beginning-of-text id goes in front where
+    /// the model wants one. Markers in the text are only characters.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        let mut ids = self.vocabulary.encode(text, false)?;
         if let Some(first) = self.vocabulary.beginning_of_text()
             && ids.first() != Some(&first)
         {

@@ -88,7 +88,7 @@ impl Vocabulary for ToyVocabulary {
         }
     }
 
-    fn stream(&self) -> Box<dyn TextStream> {
+    fn stream(&self, _continues_text: bool) -> Box<dyn TextStream> {
         Box::new(ToyStream { held: Vec::new() })
     }
 }

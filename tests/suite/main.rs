@@ -4,6 +4,7 @@
 mod crash;
 mod gguf;
 mod golden;
+mod engine;
 mod house;
 mod session;
 mod templates;

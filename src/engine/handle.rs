@@ -12,6 +12,7 @@ use super::shared::{Shared, Teller};
 use super::worker::{Work, Worker};
 use super::{Event, Request};
 use crate::model::Loader;
+use crate::model::load::Checkpoints;
 use crate::platform::Problem;
 
 /// Requests that may wait; nobody sends more than one at a time.
@@ -23,7 +24,13 @@ const EVENTS: usize = 1024;
 pub struct Engine;
 
 impl Engine {
-    /// Starts the engine's threads around a loader. `wake` is called after every event, from those
+    /// Starts the engine's threads over real checkpoints. `wake` is called after every event, from
+    /// those threads.
+    pub fn start(wake: impl Fn() + Send + Sync + 'static) -> Result<EngineHandle> {
+        Self::start_with(Arc::new(Checkpoints), wake)
+    }
+
+    /// Starts the engine's threads around another loader. `wake` is called after every event, from those
     /// threads.
     pub fn start_with(
         loader: Arc<dyn Loader>,

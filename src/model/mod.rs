@@ -7,8 +7,10 @@ pub mod device;
 pub mod facts;
 pub mod language;
 pub mod linear;
+pub mod load;
 pub mod loaded;
 pub mod runner;
+pub mod stores;
 pub mod tokenizer;
 #[doc(hidden)]
 pub mod toy;

@@ -5,6 +5,7 @@ pub mod crash;
 pub mod desktop;
 pub mod folders;
 pub mod instance;
+pub mod interrupt;
 pub mod logs;
 pub mod problem;
 

@@ -1,10 +1,11 @@
 //! One test binary for everything that is tested from outside the library: linking once is what
 //! keeps the suite quick on two cores.
 
+mod cli;
 mod crash;
+mod engine;
 mod gguf;
 mod golden;
-mod engine;
 mod house;
 mod session;
 mod templates;

@@ -1,0 +1,55 @@
+//! `tiller inspect`: what a model file or folder is, without loading it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::output::{bytes, count, put_line};
+use crate::model::checkpoint::Checkpoint;
+use crate::model::load;
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A Hugging Face folder or a GGUF file.
+    path: PathBuf,
+    /// List every tensor with its type and shape.
+    #[arg(long)]
+    tensors: bool,
+}
+
+pub fn run(args: &InspectArgs) -> Result<()> {
+    let checkpoint = Checkpoint::open(&args.path)?;
+    let outlook = load::outlook(&checkpoint)?;
+    let facts = &outlook.facts;
+    let mut lines = vec![
+        ("Name".to_owned(), facts.name.clone()),
+        ("Path".to_owned(), facts.path.display().to_string()),
+        ("Family".to_owned(), facts.family.clone()),
+        ("Parameters".to_owned(), count(facts.parameters)),
+        ("Layers".to_owned(), count(facts.layer_count as u64)),
+        ("Hidden size".to_owned(), count(facts.hidden_size as u64)),
+        ("Vocabulary".to_owned(), count(facts.vocab_size as u64)),
+        ("Context".to_owned(), format!("{} tokens", count(facts.context_length as u64))),
+        ("Stored as".to_owned(), format!("{}, {}", facts.stored_as, bytes(facts.weight_bytes))),
+        ("Chat template".to_owned(), facts.template_source.clone()),
+        ("Fingerprint".to_owned(), facts.fingerprint.clone()),
+    ];
+    lines.extend(facts.details.iter().cloned());
+    for (form, weight_bytes) in &outlook.forms {
+        lines.push((format!("Memory, weights {form}"), bytes(*weight_bytes)));
+    }
+    let cache = format!("{} per 1,024 tokens", bytes(1024 * outlook.cache_bytes_per_token));
+    lines.push(("Memory, context".to_owned(), cache));
+    let widest = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in lines {
+        put_line(&format!("{name:widest$}  {value}"))?;
+    }
+    if args.tensors {
+        put_line("")?;
+        for (name, tensor) in &checkpoint.tensors {
+            put_line(&format!("{name}  {}  {:?}", tensor.dtype, tensor.shape))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `tiller probe`: the model's numbers for some tokens, for anyone who wants to check them.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use serde_json::json;
+
+use super::{LoadArgs, Usage};
+use crate::decode::reply::PREFILL_CHUNK;
+use crate::model::load::Checkpoints;
+use crate::model::{Loader, Model, Wanted};
+use crate::platform::{Problem, interrupt};
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["ids", "text"])]
+pub struct ProbeArgs {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Token ids, separated by commas.
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
+    ids: Vec<u32>,
+    /// Text to tokenize, the beginning-of-text id put in front where the model wants one.
+    #[arg(long)]
+    text: Option<String>,
+    /// The safetensors file to write: `ids` [T] u32, `logits` [T, V] f32, `hidden` [T, d] f32.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub fn run(args: &ProbeArgs) -> Result<()> {
+    interrupt::watch();
+    let path = args.load.path()?;
+    let mut model =
+        Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
+    let ids = match &args.text {
+        Some(text) => model.language.encode_plain(text)?,
+        None => args.ids.clone(),
+    };
+    if ids.is_empty() {
+        return Err(anyhow!(Usage("there are no tokens to probe; give some text or ids".into())));
+    }
+    let room = model.runner.context_length();
+    if ids.len() > room {
+        let what = format!("{} tokens do not fit the context of {room}", ids.len());
+        return Err(Problem::new(what).hint("give fewer, or a larger --context").into());
+    }
+    // Beside the target, so that the rename cannot cross file systems.
+    let mut name = args.out.file_name().context("--out names no file")?.to_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let temporary = args.out.with_file_name(name);
+    let written = write(&temporary, &mut model, &ids)
+        .and_then(|()| Ok(std::fs::rename(&temporary, &args.out)?))
+        .with_context(|| Problem::new("the numbers cannot be written").at(&args.out));
+    if written.is_err() {
+        std::fs::remove_file(&temporary).ok();
+    }
+    written?;
+    eprintln!("{} tokens through {} on {}", ids.len(), model.facts.name, model.facts.device);
+    Ok(())
+}
+
+/// Logits go to the file as they come: a long text over a large vocabulary need not fit memory.
+fn write(path: &Path, model: &mut Model, ids: &[u32]) -> Result<()> {
+    let runner = model.runner.as_mut();
+    let (tokens, vocab, width) = (ids.len(), runner.vocab_size(), runner.hidden_size());
+    let ids_end = 4 * tokens;
+    let logits_end = ids_end + 4 * tokens * vocab;
+    let hidden_end = logits_end + 4 * tokens * width;
+    let header = json!({
+        "__metadata__": {
+            "model": model.facts.name,
+            "fingerprint": model.facts.fingerprint,
+            "device": model.facts.device,
+            "weights": model.facts.held_as,
+        },
+        "ids": { "dtype": "U32", "shape": [tokens], "data_offsets": [0, ids_end] },
+        "logits": { "dtype": "F32", "shape": [tokens, vocab], "data_offsets": [ids_end, logits_end] },
+        "hidden": { "dtype": "F32", "shape": [tokens, width], "data_offsets": [logits_end, hidden_end] },
+    });
+    let mut header = header.to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let mut file = BufWriter::new(File::create(path)?);
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    for id in ids {
+        file.write_all(&id.to_le_bytes())?;
+    }
+    let mut hidden = Vec::with_capacity(tokens * width);
+    for chunk in ids.chunks(PREFILL_CHUNK) {
+        if interrupt::pressed() {
+            return Err(Problem::new("stopped").into());
+        }
+        let output = runner.prefill(chunk, Wanted::All)?;
+        for value in &output.logits {
+            file.write_all(&value.to_le_bytes())?;
+        }
+        hidden.extend(output.hidden);
+    }
+    for value in hidden {
+        file.write_all(&value.to_le_bytes())?;
+    }
+    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(())
+}

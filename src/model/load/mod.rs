@@ -1,0 +1,86 @@
+//! From a path to a model that replies: opens the checkpoint, chooses device, weights and context,
+//! makes sure it all fits, and puts the parts together.
+
+mod outlook;
+mod text;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+pub use outlook::{Outlook, outlook};
+
+use super::chat_template::ChatTemplate;
+use super::checkpoint::Checkpoint;
+use super::decoder::Decoder;
+use super::stores::{self, Environment};
+use super::tokenizer::TextTokenizer;
+use super::{
+    FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, SkippedModel,
+    device,
+};
+use crate::platform::Problem;
+
+/// Loads real checkpoints.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Checkpoints;
+
+impl Loader for Checkpoints {
+    fn load(&self, path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Result<Model> {
+        load(path, options, progress)
+    }
+
+    fn inspect(&self, path: &Path) -> Result<ModelFacts> {
+        Ok(outlook(&Checkpoint::open(path)?)?.facts)
+    }
+
+    fn scan(&self, folders: &[PathBuf]) -> (Vec<FoundModel>, Vec<SkippedModel>) {
+        stores::scan(&Environment::of_process(), folders)
+    }
+}
+
+/// Loads a model. Whatever is wrong with it is found before its weights are read, as far as its
+/// headers can tell; errors name the file.
+pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Result<Model> {
+    let checkpoint = Checkpoint::open(path)?;
+    let outlook = outlook(&checkpoint)?;
+    let tokenizer = TextTokenizer::from_checkpoint(&checkpoint)?;
+    let template = ChatTemplate::from_checkpoint(&checkpoint)?;
+    let device = device::choose(&options.device)?;
+    let free = device::free_memory(&device.device);
+    let fitted = outlook.fit(&device.device, options, free)?;
+
+    let Outlook { spec, mut facts, .. } = outlook;
+    let length = fitted.context_length;
+    let decoder = Decoder::load(&checkpoint, spec, &device.device, fitted.form, length, progress)
+        .with_context(|| Problem::new("this model cannot be loaded").at(path))
+        .map_err(uncover_cancel)?;
+    facts.weight_bytes = fitted.weight_bytes;
+    facts.cache_length = decoder.context_length();
+    facts.cache_bytes = fitted.cache_bytes;
+    facts.held_as = fitted.phrase;
+    facts.device = device.label;
+    facts.device_note = device.note;
+    match &template {
+        Some(template) => {
+            facts.template_fingerprint = template.fingerprint().to_owned();
+            facts.template_source = template.source().to_owned();
+        }
+        None => facts.template_source = "none: text is completed as it is".to_owned(),
+    }
+    let language = Language {
+        vocabulary: Box::new(tokenizer),
+        template: template.map(|template| Box::new(template) as Box<dyn super::Template>),
+        end_of_text_ids: checkpoint.end_of_text_ids.clone(),
+    };
+    Ok(Model { facts, runner: Box::new(decoder), language: Arc::new(language) })
+}
+
+/// A cancelled load is no failure of the model: nothing is said about it.
+fn uncover_cancel(error: anyhow::Error) -> anyhow::Error {
+    if error.root_cause().is::<crate::platform::Cancelled>() {
+        return crate::platform::Cancelled.into();
+    }
+    error
+}

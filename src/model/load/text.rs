@@ -1,0 +1,57 @@
+//! A checkpoint's tokenizer and template behind the traits everything above is written against.
+
+use anyhow::Result;
+
+use crate::model::chat_template::{ChatTemplate, Message};
+use crate::model::tokenizer::{self, TextTokenizer};
+use crate::model::{Template, TextStream, Vocabulary};
+use crate::session::Role;
+
+impl Vocabulary for TextTokenizer {
+    fn size(&self) -> usize {
+        self.vocab_size()
+    }
+
+    fn encode(&self, text: &str, parse_special: bool) -> Result<Vec<u32>> {
+        TextTokenizer::encode(self, text, parse_special)
+    }
+
+    fn beginning_of_text(&self) -> Option<u32> {
+        self.bos_id.filter(|_| self.add_bos)
+    }
+
+    fn token_text(&self, id: u32) -> String {
+        TextTokenizer::token_text(self, id)
+    }
+
+    fn stream(&self, continues_text: bool) -> Box<dyn TextStream> {
+        Box::new(match continues_text {
+            true => self.stream_continuing(),
+            false => TextTokenizer::stream(self),
+        })
+    }
+}
+
+impl TextStream for tokenizer::TextStream {
+    fn push(&mut self, id: u32) -> Result<String> {
+        Ok(tokenizer::TextStream::push(self, id))
+    }
+}
+
+impl Template for ChatTemplate {
+    fn render(&self, messages: &[(Role, &str)], add_generation_prompt: bool) -> Result<String> {
+        let messages: Vec<Message<'_>> = messages
+            .iter()
+            .map(|&(role, content)| Message { role: name_of(role), content })
+            .collect();
+        Ok(ChatTemplate::render(self, &messages, add_generation_prompt)?.text)
+    }
+}
+
+fn name_of(role: Role) -> &'static str {
+    match role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}

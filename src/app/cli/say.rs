@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -16,7 +15,6 @@ use crate::engine::{
     Turn,
 };
 use crate::model::ModelFacts;
-use crate::model::load::Checkpoints;
 use crate::platform::{Problem, interrupt};
 use crate::session::Role;
 use crate::steer::Plan;
@@ -60,7 +58,7 @@ pub fn run(args: SayArgs) -> Result<()> {
     let given = args.plan.as_deref().map(read_plan).transpose()?;
     let path = args.load.path()?;
     interrupt::watch();
-    let engine = Engine::start_with(Arc::new(Checkpoints), || {})?;
+    let engine = Engine::start(|| {})?;
     let facts = load(&engine, path, &args)?;
     eprintln!("{}", loaded_line(&facts));
     let mut plan = given.unwrap_or_else(|| recommended(&facts));

@@ -59,10 +59,7 @@ fn assemble(context: &egui::Context) -> Result<Window> {
         let context = context.clone();
         move || context.request_repaint()
     };
-    let handle = Engine::start_with(
-        std::sync::Arc::new(crate::model::toy::ToyLoader::default()),
-        wake(context),
-    )?;
+    let handle = Engine::start(wake(context))?;
     let keeper = Keeper::start(places.database.clone(), wake(context))?;
     let parts =
         Parts { handle, keeper, dialogs: system_dialogs(), places, settings: loaded.settings };

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::action::Action;
+use super::transcript::Tint;
 use crate::model::LoadOptions;
 use crate::session::{ConversationId, NodeId};
 use crate::steer::Plan;
@@ -93,5 +94,8 @@ pub enum Command {
     DeletePreset(String),
     SetTheme(egui::ThemePreference),
     SetZoom(f32),
+    /// Whether replies open with their tokens shown.
+    SetTokenView(bool),
+    SetTint(Tint),
     DismissToast(u64),
 }

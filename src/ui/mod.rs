@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod command;
+pub mod controls;
 pub mod conversations;
 pub mod dialogs;
 pub mod engine_state;

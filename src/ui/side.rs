@@ -4,9 +4,10 @@ use egui::{Align, Layout, RichText, ScrollArea, Ui};
 
 use super::action::Action;
 use super::command::Command;
+use super::controls;
 use super::icons::{self, Icon};
 use super::model::{CardView, card_ui};
-use super::sampling::{SamplingState, SamplingView, sampling_ui, section_ui};
+use super::sampling::{SamplingState, SamplingView, sampling_ui};
 use super::theme::{self, space};
 
 /// What is drawn.
@@ -49,9 +50,9 @@ pub fn side_ui(
         // Room for the scroll bar, which floats above the content.
         ui.set_max_width(ui.available_width() - space::S);
         card_ui(ui, &view.card, &mut state.shows_model_details, commands);
-        section_ui(ui, "System prompt");
+        controls::section(ui, "System prompt");
         prompt_ui(ui, view, &mut state.prompt, commands);
-        section_ui(ui, "Sampling");
+        controls::section(ui, "Sampling");
         sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         ui.add_space(space::L);
     });

@@ -1,4 +1,4 @@
-//! Short messages at the lower edge: what happened, and what to do about it. Errors stay until they
+//! Short messages at the upper edge: what happened, and what to do about it. Errors stay until they
 //! are put away; the rest goes by itself.
 
 use egui::{Align, Align2, Area, Context, Layout, RichText, Ui, vec2};
@@ -111,7 +111,7 @@ pub fn toasts_ui(context: &Context, toasts: &mut Toasts, commands: &mut Vec<Comm
         return;
     }
     Area::new(egui::Id::unique("toasts"))
-        .anchor(Align2::CENTER_BOTTOM, vec2(0.0, -128.0))
+        .anchor(Align2::CENTER_TOP, vec2(0.0, 52.0))
         .order(egui::Order::Foreground)
         .show(context, |ui| {
             for toast in toasts.shown() {

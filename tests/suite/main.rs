@@ -6,6 +6,7 @@ mod crash;
 mod engine;
 mod gguf;
 mod golden;
+mod gui;
 mod house;
 mod session;
 mod templates;

@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 use super::state::Window;
 use crate::session::id::now_ms;
 use crate::session::{NodeId, NodeState};
-use crate::ui::Command;
 use crate::ui::conversations::{ConversationsView, conversations_ui};
 use crate::ui::dialogs::{self, Dialog, SettingsView};
 use crate::ui::header::{HeaderView, header_ui};
@@ -21,6 +20,7 @@ use crate::ui::transcript::{
     ComposerView, EmptyContent, MessageView, StreamingReply, TranscriptView, Versions,
     conversation_ui,
 };
+use crate::ui::{Action, Command};
 
 /// Prompts to try on an empty page.
 const EXAMPLES: [&str; 3] = [
@@ -68,13 +68,18 @@ fn left_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         zone: &zone,
         situation: window.situation(),
     };
+    let (mut shown, _) = window.panels_shown();
+    let was_shown = shown;
     let state = &mut window.panels.conversations;
-    let mut shown = window.settings.sidebar;
     Panel::left("conversations")
         .default_size(250.0)
         .size_range(200.0..=420.0)
         .frame(frame)
         .show_collapsible(ui, &mut shown, |ui| conversations_ui(ui, &view, state, commands));
+    // Its edge can be dragged until it is gone.
+    if shown != was_shown {
+        commands.push(Command::Act(Action::ToggleLeftPanel));
+    }
 }
 
 fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
@@ -92,21 +97,26 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         system_prompt: own.unwrap_or(&window.settings.system_prompt),
         conversation: window.chat.id.0,
     };
+    let (_, mut shown) = window.panels_shown();
+    let was_shown = shown;
     let state = &mut window.panels.side;
-    let mut shown = window.settings.side_panel;
     Panel::right("model")
         .default_size(310.0)
         .size_range(270.0..=460.0)
         .frame(frame)
         .show_collapsible(ui, &mut shown, |ui| side_ui(ui, &view, state, commands));
+    if shown != was_shown {
+        commands.push(Command::Act(Action::ToggleRightPanel));
+    }
 }
 
 fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     let frame = Frame::new().inner_margin(Margin::symmetric(14, 0));
+    let (shows_left, shows_right) = window.panels_shown();
     let header = HeaderView {
         title: window.chat.title(),
-        shows_left: window.settings.sidebar,
-        shows_right: window.settings.side_panel,
+        shows_left,
+        shows_right,
         situation: window.situation(),
     };
     Panel::top("header")
@@ -225,6 +235,8 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
                 zoom: window.settings.zoom,
                 model_folders: &window.settings.model_folders,
                 system_prompt: &window.settings.system_prompt,
+                token_view: window.settings.token_view,
+                tint: super::commands::tint(window.settings.token_colours),
                 about: &window.about,
             };
             dialogs::dialog_ui(&context, "Settings", 560.0, |ui| {
@@ -234,10 +246,9 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         }
         Dialog::Model(state) => {
             let options = super::commands::load_options(&window.settings);
-            let recent: Vec<_> = window.settings.last_model.iter().cloned().collect();
             let view = PickerView {
                 engine: &window.engine,
-                recent: &recent,
+                recent: &window.settings.recent_models,
                 free_memory: window.free_memory,
                 options: &options,
             };

@@ -53,6 +53,16 @@ impl Jobs {
         Ok(())
     }
 
+    /// A way to hand over a model to open from another thread.
+    pub fn post(&self) -> impl Fn(Option<PathBuf>) + Send + 'static {
+        let answer = self.answer.clone();
+        move |model| {
+            if let Some(path) = model {
+                answer.send((Question::ModelFile, path)).ok();
+            }
+        }
+    }
+
     /// The next answer, if there is one.
     pub fn answered(&self) -> Option<(Question, PathBuf)> {
         self.answers.try_recv().ok()

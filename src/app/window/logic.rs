@@ -19,6 +19,9 @@ use crate::ui::sampling::PresetEntry;
 /// A streaming reply is kept this often at least.
 const CHECKPOINT: Duration = Duration::from_secs(1);
 
+/// Models remembered as opened before.
+const RECENT: usize = 8;
+
 impl eframe::App for Window {
     fn logic(&mut self, context: &Context, _frame: &mut eframe::Frame) {
         while let Some(event) = self.handle.try_recv() {
@@ -32,6 +35,7 @@ impl eframe::App for Window {
         }
         self.take_dropped(context);
         self.count(context);
+        self.keep_what_is_quiet();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
@@ -60,13 +64,19 @@ impl Window {
                 self.about.device.clone_from(&facts.device);
                 self.counting.forget();
                 let path = facts.path.clone();
-                self.change_settings(|settings| settings.last_model = Some(path));
+                self.change_settings(|settings| {
+                    settings.recent_models.retain(|recent| *recent != path);
+                    settings.recent_models.insert(0, path.clone());
+                    settings.recent_models.truncate(RECENT);
+                    settings.last_model = Some(path);
+                });
             }
             Event::LoadFailed { message, cancelled, .. } => {
                 if cancelled {
                     self.panels.toasts.info("Loading was cancelled");
                 } else {
                     self.panels.toasts.error(message);
+                    self.open_bundled();
                 }
             }
             Event::Unloaded => self.counting.forget(),
@@ -96,8 +106,8 @@ impl Window {
             }
             Event::PlanRefused { message, .. } => self.panels.toasts.warn(message),
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
-            Event::Scanned { .. }
-            | Event::Inspected { .. }
+            Event::Scanned { .. } => self.open_bundled(),
+            Event::Inspected { .. }
             | Event::LoadProgress { .. }
             | Event::ReplyStarted { .. }
             | Event::Prefill { .. } => {}
@@ -286,7 +296,9 @@ impl Window {
 
     /// Puts a conversation on screen and reads the tokens of its replies.
     pub(super) fn show(&mut self, chat: Chat) {
+        self.keep_now();
         self.chat = chat;
+        self.show_tokens_where_wished();
         self.panels.transcript.focus_composer();
         for node in self.chat.tree.active_path().iter().rev().filter(|node| needs_tokens(node)) {
             self.ask(Ask::Tokens(node.id));

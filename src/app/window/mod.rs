@@ -6,6 +6,7 @@ mod commands;
 mod counting;
 mod draw;
 mod jobs;
+mod keeping;
 mod library;
 mod logic;
 mod start;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use jobs::{Dialogs, Question};
-pub use state::{Places, Window};
+pub use state::{Parts, Places, Window};
 
 /// Opens the window, on this model if one is given; returns when it is closed.
 pub fn run(model: Option<PathBuf>) -> ExitCode {

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::jobs::system_dialogs;
 use super::state::{Parts, Places, Window};
 use crate::engine::Engine;
+use crate::platform::instance::{self, Listener, Note};
+use crate::platform::{Folders, Instance, Problem};
 use crate::session::{Keeper, settings};
 use crate::ui::Command;
 use crate::ui::theme;
@@ -18,6 +20,29 @@ const FIRST_FRAME: &str = "TILLER_FIRST_FRAME";
 
 pub fn run(model: Option<PathBuf>) -> ExitCode {
     let started = Instant::now();
+    match open(model, started) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tiller: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open(model: Option<PathBuf>, started: Instant) -> Result<()> {
+    let folders = Folders::find(None)?;
+    folders.make()?;
+    // What is handed to another window is read from another folder.
+    let model = model.map(|path| std::path::absolute(&path).unwrap_or(path));
+    let Some(instance) = Instance::claim(&folders.data)? else {
+        let note = Note { model };
+        if instance::hand_over(&folders.data, &note)? {
+            println!("Tiller runs already; its window has been asked to come forward");
+            return Ok(());
+        }
+        let problem = Problem::new("another Tiller has this data folder and does not answer");
+        return Err(problem.at(&folders.data).hint("end it, or name another folder").into());
+    };
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Tiller")
@@ -28,32 +53,31 @@ pub fn run(model: Option<PathBuf>) -> ExitCode {
         persist_window: false,
         ..eframe::NativeOptions::default()
     };
-    let opened = eframe::run_native(
-        "tiller",
-        options,
-        Box::new(move |creation| {
-            let mut window = assemble(&creation.egui_ctx)?;
-            window.started = started;
-            window.begin(model);
-            Ok(Box::new(window))
-        }),
-    );
-    match opened {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!(
-                "tiller: the window cannot be opened ({error}); is there a display? Without one, \
-                 `tiller say` talks in the terminal"
-            );
-            ExitCode::FAILURE
-        }
-    }
+    let create: eframe::AppCreator<'_> = Box::new(move |creation| {
+        let mut window = assemble(&creation.egui_ctx, &folders)?;
+        window.started = started;
+        window.listener = listen(&instance, &window);
+        window.begin(model);
+        // Held until the window is gone.
+        window.instance = Some(instance);
+        Ok(Box::new(window))
+    });
+    eframe::run_native("tiller", options, create).map_err(|error| {
+        Problem::new(format!("the window cannot be opened: {error}"))
+            .hint("without a display `tiller say` talks in the terminal")
+            .into()
+    })
 }
 
 /// The window with everything below it running.
-fn assemble(context: &egui::Context) -> Result<Window> {
+fn assemble(context: &egui::Context, folders: &Folders) -> Result<Window> {
     theme::install(context);
-    let places = places()?;
+    let places = Places {
+        database: folders.database(),
+        settings: folders.settings_file(),
+        data_folder: folders.data.clone(),
+        log_folder: folders.logs.clone(),
+    };
     let loaded = settings::load(&places.settings);
     let wake = |context: &egui::Context| {
         let context = context.clone();
@@ -70,24 +94,23 @@ fn assemble(context: &egui::Context) -> Result<Window> {
     Ok(window)
 }
 
-fn places() -> Result<Places> {
-    let folders = directories::ProjectDirs::from("", "", "tiller")
-        .context("this account has no home folder to keep conversations in")?;
-    let data_folder = folders.data_dir().to_owned();
-    std::fs::create_dir_all(&data_folder)
-        .with_context(|| format!("{} cannot be made", data_folder.display()))?;
-    Ok(Places {
-        database: data_folder.join("tiller.db"),
-        settings: folders.config_dir().join("settings.toml"),
-        log_folder: data_folder.join("logs"),
-        data_folder,
-    })
+/// A second start leaves a note here: the window comes forward and opens its model.
+fn listen(instance: &Instance, window: &Window) -> Option<Listener> {
+    let (context, post) = (window.context.clone(), window.jobs.post());
+    let listener = instance.listen(move |note| {
+        post(note.model);
+        context.send_viewport_cmd(egui::ViewportCommand::Minimized(false));
+        context.send_viewport_cmd(egui::ViewportCommand::Focus);
+        context.request_repaint();
+    });
+    listener.inspect_err(|error| tracing::warn!("a second start will not be heard: {error}")).ok()
 }
 
 impl Window {
     /// Opens the model that is asked for, or the one of the last time.
     pub fn begin(&mut self, model: Option<PathBuf>) {
         let last = self.settings.last_model.clone().filter(|path| path.exists());
+        self.wants_bundled = true;
         if let Some(path) = model.or(last) {
             self.run(Command::OpenModel(path));
         }

@@ -9,8 +9,11 @@ use egui::Context;
 use super::chat::{Chat, LiveReply};
 use super::counting::Counting;
 use super::jobs::{Dialogs, Jobs};
+use super::keeping::Unkept;
 use super::library::Library;
 use crate::engine::EngineHandle;
+use crate::platform::Instance;
+use crate::platform::instance::Listener;
 use crate::session::{Ask, Keeper, NodeId, Settings};
 use crate::steer::Plan;
 use crate::ui::Command;
@@ -53,7 +56,15 @@ pub struct Window {
     pub(super) waiting: Vec<(NodeId, Command)>,
     /// A conversation was asked for and has not been read yet; only the last one asked for counts.
     pub(super) opening: Option<crate::session::ConversationId>,
+    /// What was changed on screen and is not with the keeper yet.
+    pub(super) unkept: Unkept,
     pub(super) panels: Panels,
+    /// Nothing else was asked for: the model that ships with the program is opened when found.
+    pub(super) wants_bundled: bool,
+    /// Hears second starts; ends before the lock is given back.
+    pub(super) listener: Option<Listener>,
+    /// The lock on the data folder.
+    pub(super) instance: Option<Instance>,
     pub(super) started: Instant,
     pub(super) frames: u64,
 }
@@ -104,7 +115,11 @@ impl Window {
             about,
             waiting: Vec::new(),
             opening: None,
+            unkept: Unkept::default(),
             panels: Panels::default(),
+            wants_bundled: false,
+            listener: None,
+            instance: None,
             started: Instant::now(),
             frames: 0,
         };
@@ -141,9 +156,9 @@ impl Window {
         }
     }
 
-    /// The title of the conversation on screen, for tests and the window's title.
-    pub fn title(&self) -> &str {
-        self.chat.title()
+    /// A reply is asked for or being written.
+    pub fn is_replying(&self) -> bool {
+        self.reply.is_some()
     }
 }
 

@@ -80,19 +80,17 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         table: "model",
+        key: "recent",
+        meaning: "models opened before, the last one first",
+        read: |item, settings| paths(item, &mut settings.recent_models),
+        write: |settings| Some(array_of(&settings.recent_models)),
+    },
+    Entry {
+        table: "model",
         key: "folders",
         meaning: "folders to look for models in, besides the known stores",
-        read: |item, settings| match item.as_array() {
-            Some(array) if array.iter().all(Value::is_str) => {
-                let folders = array.iter().filter_map(Value::as_str).map(PathBuf::from);
-                put(&mut settings.model_folders, folders.collect())
-            }
-            _ => false,
-        },
-        write: |settings| {
-            let folders = settings.model_folders.iter().filter_map(|path| path.to_str());
-            Some(Value::Array(folders.collect::<Array>()))
-        },
+        read: |item, settings| paths(item, &mut settings.model_folders),
+        write: |settings| Some(array_of(&settings.model_folders)),
     },
     Entry {
         table: "load",
@@ -166,6 +164,19 @@ fn put<T>(place: &mut T, value: T) -> bool {
 
 fn text(item: &Item, place: &mut String) -> bool {
     item.as_str().is_some_and(|text| put(place, text.to_owned()))
+}
+
+fn paths(item: &Item, place: &mut Vec<PathBuf>) -> bool {
+    match item.as_array() {
+        Some(array) if array.iter().all(Value::is_str) => {
+            put(place, array.iter().filter_map(Value::as_str).map(PathBuf::from).collect())
+        }
+        _ => false,
+    }
+}
+
+fn array_of(paths: &[PathBuf]) -> Value {
+    Value::Array(paths.iter().filter_map(|path| path.to_str()).collect::<Array>())
 }
 
 fn flag(item: &Item, place: &mut bool) -> bool {

@@ -16,6 +16,8 @@ pub struct Settings {
     pub zoom: f32,
     /// The model opened last, opened again on the next start.
     pub last_model: Option<PathBuf>,
+    /// Models opened before, the last one first.
+    pub recent_models: Vec<PathBuf>,
     /// Folders to look for models in, besides the known stores.
     pub model_folders: Vec<PathBuf>,
     pub load: LoadSettings,
@@ -66,6 +68,7 @@ impl Default for Settings {
             theme: Theme::System,
             zoom: 1.0,
             last_model: None,
+            recent_models: Vec::new(),
             model_folders: Vec::new(),
             load: LoadSettings::default(),
             default_preset: "Balanced".into(),

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::action::{Action, Situation};
 use super::command::Command;
+use super::controls::{self, Weight};
 use super::icons::{self, Icon};
 use super::theme::{self, space};
 use super::words;
@@ -73,10 +74,10 @@ pub fn conversations_ui(
 ) {
     header_ui(ui, commands);
     ui.add_space(space::XS);
-    let new = egui::Button::new(RichText::new("New conversation").text_style(theme::section()))
-        .min_size(egui::vec2(ui.available_width(), 34.0));
     let hover = Action::NewConversation.hover_text(ui.ctx());
-    if ui.add(new).on_hover_text(hover).clicked() {
+    let label = Action::NewConversation.label();
+    let new = controls::wide_button(ui, Some(Icon::Plus), label, Weight::Quiet);
+    if new.on_hover_text(hover).clicked() {
         commands.push(Command::NewConversation);
     }
     search_ui(ui, state, commands);
@@ -121,7 +122,8 @@ fn search_ui(ui: &mut Ui, state: &mut ConversationsState, commands: &mut Vec<Com
     if std::mem::take(&mut state.focus_search) {
         response.request_focus();
     }
-    let cleared = response.has_focus() && ui.input(|input| input.key_pressed(egui::Key::Escape));
+    let left = response.has_focus() || response.lost_focus();
+    let cleared = left && ui.input(|input| input.key_pressed(egui::Key::Escape));
     if cleared {
         state.search.clear();
         response.surrender_focus();

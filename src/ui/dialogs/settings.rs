@@ -9,6 +9,7 @@ use crate::ui::action::Action;
 use crate::ui::command::Command;
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{self, space, tokens};
+use crate::ui::transcript::Tint;
 
 /// What is drawn.
 pub struct SettingsView<'a> {
@@ -17,6 +18,9 @@ pub struct SettingsView<'a> {
     pub model_folders: &'a [PathBuf],
     /// The system prompt of conversations that have none of their own.
     pub system_prompt: &'a str,
+    /// Whether replies open with their tokens shown, and what tints tokens.
+    pub token_view: bool,
+    pub tint: Tint,
     pub about: &'a About,
 }
 
@@ -147,6 +151,20 @@ fn conversations_ui(
     }
     if !response.has_focus() {
         state.system_prompt = None;
+    }
+    ui.add_space(space::M);
+    heading_ui(ui, "Tokens");
+    let mut shown = view.token_view;
+    if ui.checkbox(&mut shown, "Open replies with their tokens shown").changed() {
+        commands.push(Command::SetTokenView(shown));
+    }
+    for (tint, label) in [
+        (Tint::Probability, "Tint by how unlikely a token was"),
+        (Tint::Entropy, "Tint by how undecided the model was"),
+    ] {
+        if ui.radio(view.tint == tint, label).clicked() {
+            commands.push(Command::SetTint(tint));
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! The model's card in the right panel: which one, where it runs and why, what it takes, how far a
 //! load has come.
 
-use egui::{RichText, Ui, vec2};
+use egui::{RichText, Ui};
 
 use super::facts;
 use crate::ui::action::Action;
 use crate::ui::command::Command;
+use crate::ui::controls::{self, Weight};
 use crate::ui::engine_state::{EngineState, Loading};
-use crate::ui::icons::Icon;
-use crate::ui::sampling::disclosure_ui;
 use crate::ui::theme::{self, space, tokens};
 use crate::ui::words;
 
@@ -49,18 +48,20 @@ pub fn card_ui(
             loading_ui(ui, loading, commands);
         } else {
             ui.add_space(space::XS);
-            let width = ui.available_width();
-            let button = egui::Button::new("Choose a model…").min_size(vec2(width, 30.0));
+            let weight = match &view.engine.model {
+                Some(_) => Weight::Quiet,
+                None => Weight::Primary,
+            };
+            let label = Action::ChooseModel.label();
             let hover = Action::ChooseModel.hover_text(ui.ctx());
-            if ui.add(button).on_hover_text(hover).clicked() {
+            if controls::wide_button(ui, None, label, weight).on_hover_text(hover).clicked() {
                 commands.push(Command::Act(Action::ChooseModel));
             }
         }
         if let Some(model) = &view.engine.model {
             ui.add_space(space::XS);
             facts::lines_ui(ui, model);
-            let arrow = if *shows_details { Icon::ChevronDown } else { Icon::ChevronRight };
-            if disclosure_ui(ui, arrow, "More about the model").clicked() {
+            if controls::disclosure(ui, *shows_details, "More about the model").clicked() {
                 *shows_details = !*shows_details;
             }
             if *shows_details {

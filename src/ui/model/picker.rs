@@ -9,9 +9,8 @@ use super::facts;
 use crate::model::{FoundModel, LoadOptions, SkippedModel};
 use crate::ui::action::Action;
 use crate::ui::command::Command;
+use crate::ui::controls;
 use crate::ui::engine_state::EngineState;
-use crate::ui::icons::Icon;
-use crate::ui::sampling::disclosure_ui;
 use crate::ui::theme::{self, space, tokens};
 use crate::ui::words;
 
@@ -110,10 +109,9 @@ fn list_ui(
         ui.weak("No models found in the known places; open a file or a folder");
     }
     if !engine.skipped.is_empty() {
-        let arrow = if state.shows_skipped { Icon::ChevronDown } else { Icon::ChevronRight };
         let count = engine.skipped.len() as u64;
         let text = format!("{} passed over", words::plural(count, "file was", "files were"));
-        if disclosure_ui(ui, arrow, &text).clicked() {
+        if controls::disclosure(ui, state.shows_skipped, &text).clicked() {
             state.shows_skipped = !state.shows_skipped;
         }
         if state.shows_skipped {

@@ -3,11 +3,12 @@
 pub mod items;
 mod presets;
 
-use egui::{Align, Layout, RichText, Ui, vec2};
+use egui::{Align, Layout, RichText, Ui};
 
 use super::command::Command;
+use super::controls;
 use super::icons::{self, Icon};
-use super::theme::{self, space, tokens};
+use super::theme::space;
 use crate::model::GenerationDefaults;
 use crate::steer::Plan;
 
@@ -44,8 +45,7 @@ pub fn sampling_ui(
     for item in items::ITEMS.iter().filter(|item| item.is_basic) {
         item_ui(ui, item, &mut plan);
     }
-    let arrow = if state.shows_more { Icon::ChevronDown } else { Icon::ChevronRight };
-    if disclosure_ui(ui, arrow, "Penalties, seed and stop strings").clicked() {
+    if controls::disclosure(ui, state.shows_more, "Penalties, seed and stop strings").clicked() {
         state.shows_more = !state.shows_more;
     }
     if state.shows_more {
@@ -59,26 +59,6 @@ pub fn sampling_ui(
     if plan != *view.plan {
         commands.push(Command::SetPlan(plan));
     }
-}
-
-/// A line that opens and closes what is below it.
-pub fn disclosure_ui(ui: &mut Ui, arrow: Icon, text: &str) -> egui::Response {
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), 28.0), egui::Sense::click());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, text));
-    let colors = tokens(ui);
-    let lit = response.hovered() || response.has_focus();
-    let color = if lit { colors.text } else { colors.text_weak };
-    let square = egui::Rect::from_min_size(rect.left_center() - vec2(0.0, 7.0), vec2(14.0, 14.0));
-    arrow.paint(ui.painter(), square, color);
-    ui.painter().text(
-        rect.left_center() + vec2(20.0, 0.0),
-        egui::Align2::LEFT_CENTER,
-        text,
-        egui::FontId::proportional(14.0),
-        color,
-    );
-    response
 }
 
 /// Label, value, reset and slider of one number.
@@ -106,13 +86,11 @@ fn item_ui(ui: &mut Ui, item: &items::Item, plan: &mut Plan) {
             .accessible_name(format!("{}, number", item.label))
             .on_hover_text("Click to type, drag to change");
     });
-    let width = ui.available_width();
-    ui.spacing_mut().slider_width = width;
     let slider = egui::Slider::new(&mut value, item.range.clone())
         .show_value(false)
         .step_by(item.step)
         .logarithmic(item.is_logarithmic);
-    ui.add(slider).accessible_name(item.label).on_hover_text(help);
+    controls::slider(ui, slider).accessible_name(item.label).on_hover_text(help);
     ui.add_space(2.0);
     if value != before {
         (item.set)(plan, value.clamp(*item.range.start(), *item.range.end()));
@@ -205,12 +183,6 @@ fn bias_of(line: &str) -> Option<(String, f32)> {
     let id: u32 = words.next()?.parse().ok()?;
     let bias: f32 = words.next()?.parse().ok()?;
     (words.next().is_none() && bias.is_finite()).then(|| (id.to_string(), bias))
-}
-
-/// The heading of a part of the right panel.
-pub fn section_ui(ui: &mut Ui, text: &str) {
-    ui.add_space(space::M);
-    ui.label(RichText::new(text).text_style(theme::section()).color(tokens(ui).text_strong));
 }
 
 #[cfg(test)]

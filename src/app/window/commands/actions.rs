@@ -1,9 +1,10 @@
 //! The actions of menus, keys and palette, each said with the commands that do it.
 
-use egui::{Context, Key, Modifiers, OpenUrl};
+use egui::{Context, Key, Modifiers};
 
 use crate::app::window::jobs::Question;
 use crate::app::window::state::Window;
+use crate::platform::desktop;
 use crate::session::Role;
 use crate::ui::action::{self, Action};
 use crate::ui::conversations::start_renaming;
@@ -40,18 +41,18 @@ impl Window {
         match action {
             Action::NewConversation => self.new_conversation(),
             Action::SearchConversations => {
-                self.change_settings(|settings| settings.sidebar = true);
+                self.show_left(true);
                 self.panels.conversations.focus_search = true;
             }
             Action::RenameConversation => {
                 if let Some(summary) = &self.chat.summary {
                     start_renaming(&mut self.panels.conversations, summary);
-                    self.change_settings(|settings| settings.sidebar = true);
+                    self.show_left(true);
                 }
             }
             Action::TrashConversation => self.trash(self.chat.id),
             Action::ShowTrash => {
-                self.change_settings(|settings| settings.sidebar = true);
+                self.show_left(true);
                 self.panels.conversations.shows_trash = true;
             }
             Action::NextConversation => self.step_conversation(true),
@@ -82,10 +83,12 @@ impl Window {
             Action::OpenModelFolder => self.question(Question::ModelFolder),
             Action::UnloadModel => self.run(Command::UnloadModel),
             Action::ToggleLeftPanel => {
-                self.change_settings(|settings| settings.sidebar = !settings.sidebar);
+                let (shown, _) = self.panels_shown();
+                self.show_left(!shown);
             }
             Action::ToggleRightPanel => {
-                self.change_settings(|settings| settings.side_panel = !settings.side_panel);
+                let (_, shown) = self.panels_shown();
+                self.show_right(!shown);
             }
             Action::ZoomIn => self.set_zoom(self.settings.zoom + 0.1),
             Action::ZoomOut => self.set_zoom(self.settings.zoom - 0.1),
@@ -96,8 +99,8 @@ impl Window {
             Action::Settings => self.open_dialog(Dialog::Settings(Default::default())),
             Action::Shortcuts => self.open_dialog(Dialog::Shortcuts),
             Action::Palette => self.open_dialog(Dialog::Palette(Default::default())),
-            Action::OpenDataFolder => self.open_folder(self.places.data_folder.clone()),
-            Action::OpenLogFolder => self.open_folder(self.places.log_folder.clone()),
+            Action::OpenDataFolder => self.open_folder(&self.places.data_folder.clone()),
+            Action::OpenLogFolder => self.open_folder(&self.places.log_folder.clone()),
             Action::Quit => self.context.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -119,12 +122,10 @@ impl Window {
         }
     }
 
-    fn open_folder(&mut self, folder: std::path::PathBuf) {
-        if let Err(error) = std::fs::create_dir_all(&folder) {
-            self.panels.toasts.error(format!("{} cannot be made: {error}", folder.display()));
-            return;
+    fn open_folder(&mut self, folder: &std::path::Path) {
+        if let Err(problem) = desktop::open_folder(folder) {
+            self.panels.toasts.error(problem.to_string());
         }
-        self.context.open_url(OpenUrl::new_tab(format!("file://{}", folder.display())));
     }
 
     fn export(&mut self, extension: &str) {

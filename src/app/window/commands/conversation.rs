@@ -10,6 +10,7 @@ impl Window {
     pub(super) fn new_conversation(&mut self) {
         self.opening = None;
         if self.chat.has_begun() {
+            self.keep_now();
             let plan = self.chat.plan.clone();
             self.chat = Chat::fresh(plan);
         }
@@ -46,6 +47,7 @@ impl Window {
         }
         self.ask(Ask::Trash(id));
         if self.chat.id == id {
+            self.unkept = Default::default();
             self.chat = Chat::fresh(self.chat.plan.clone());
             self.panels.transcript.focus_composer();
         }
@@ -95,8 +97,7 @@ impl Window {
 
     /// What stands in the composer.
     pub(super) fn set_draft(&mut self, text: String) {
-        let conversation = self.chat.has_begun().then_some(self.chat.id);
-        self.chat.draft.clone_from(&text);
-        self.ask(Ask::SetDraft { conversation, text });
+        self.chat.draft = text;
+        self.keep_later(|unkept| unkept.draft = true);
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::Request;
 use crate::ui::Command;
 
 pub use model::load_options;
-pub use view::theme_preference;
+pub use view::{theme_preference, tint};
 
 impl Window {
     /// Does what the person asked for.
@@ -72,6 +72,8 @@ impl Window {
             Command::RenamePreset { from, to } => self.rename_preset(from, to),
             Command::DeletePreset(name) => self.delete_preset(name),
             Command::SetTheme(theme) => self.set_theme(theme),
+            Command::SetTokenView(shown) => self.set_token_view(shown),
+            Command::SetTint(tint) => self.set_tint(tint),
             Command::SetZoom(zoom) => self.set_zoom(zoom),
             Command::DismissToast(id) => self.panels.toasts.dismiss(id),
         }

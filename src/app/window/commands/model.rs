@@ -40,6 +40,20 @@ impl Window {
         self.tell(Request::Load { path, options });
     }
 
+    /// With nothing loaded and nothing on its way, opens the model that ships with the program;
+    /// once only.
+    pub(in crate::app::window) fn open_bundled(&mut self) {
+        if self.engine.model.is_some() || self.engine.loading.is_some() || !self.wants_bundled {
+            return;
+        }
+        let bundled = self.engine.found.iter().find(|model| model.store == "bundled");
+        if let Some(path) = bundled.map(|model| model.path.clone()) {
+            self.wants_bundled = false;
+            let options = load_options(&self.settings);
+            self.load(path, options);
+        }
+    }
+
     /// Looks for models in the known stores and the person's own folders.
     pub(in crate::app::window) fn scan(&mut self) {
         self.engine.is_scanning = true;

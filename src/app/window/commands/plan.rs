@@ -8,20 +8,14 @@ use crate::ui::sampling::items;
 
 impl Window {
     pub(super) fn set_system_prompt(&mut self, text: String) {
-        self.chat.system_prompt = Some(text.clone());
-        if self.chat.has_begun() {
-            let conversation = self.chat.id;
-            self.ask(Ask::SetSystemPrompt { conversation, text: Some(text) });
-        }
+        self.chat.system_prompt = Some(text);
+        self.keep_later(|unkept| unkept.system_prompt = true);
     }
 
     /// Also takes effect in the reply under way, from its next token on.
     pub(super) fn set_plan(&mut self, plan: Plan) {
         self.chat.plan = plan.clone();
-        if self.chat.has_begun() {
-            let kept = toml::to_string(&plan).ok();
-            self.ask(Ask::SetPlan { conversation: self.chat.id, plan: kept });
-        }
+        self.keep_later(|unkept| unkept.plan = true);
         if self.reply.as_ref().is_some_and(|live| live.conversation == self.chat.id) {
             self.tell(Request::SetPlan(plan));
         }

@@ -182,6 +182,7 @@ impl Window {
         if !self.put(node.clone()) {
             return;
         }
+        self.panels.transcript.set_token_view(node.id, self.settings.token_view);
         self.engine.reply = Some(ReplyProgress::asked(id));
         self.reply = Some(LiveReply {
             conversation: self.chat.id,

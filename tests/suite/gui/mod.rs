@@ -1,0 +1,8 @@
+//! The window through its accessibility tree, as a person with a screen reader meets it.
+
+mod conversations;
+mod look;
+mod models;
+mod replies;
+mod stage;
+mod steering;

@@ -69,7 +69,12 @@ impl Desk {
             self.waiting.push_back(ask);
             self.work_off(&mut told);
         } else {
-            match self.look_up(ask) {
+            let mut found = self.look_up(&ask);
+            if matches!(&found, Err(trouble) if trouble.is_index_damage()) {
+                self.mend_index();
+                found = self.look_up(&ask);
+            }
+            match found {
                 Ok(answer) => told.push(answer),
                 Err(trouble) => self.report(trouble, &mut told),
             }
@@ -99,7 +104,7 @@ impl Desk {
     }
 
     fn work_off(&mut self, told: &mut Vec<Answer>) {
-        let mut fresh = false;
+        let (mut mended, mut fresh) = (false, false);
         while let Some(ask) = self.waiting.pop_front() {
             match self.change(&ask, told) {
                 Ok(()) => {}
@@ -111,6 +116,11 @@ impl Desk {
                         told.push(Answer::Failed { problem: trouble.into_problem(), waiting });
                     }
                     return;
+                }
+                Err(trouble) if trouble.is_index_damage() && !mended => {
+                    mended = true;
+                    self.waiting.push_front(ask);
+                    self.mend_index();
                 }
                 // Once on a fresh database; what leans on lost messages is refused there.
                 Err(trouble) if trouble.is_corruption() && !fresh => {
@@ -144,44 +154,55 @@ impl Desk {
         }
     }
 
+    /// The search index can always be made again from the texts.
+    fn mend_index(&mut self) {
+        match self.store.rebuild_index() {
+            Ok(()) => tracing::warn!("the search index was damaged and is made again"),
+            Err(trouble) => tracing::error!("the search index cannot be made again: {trouble}"),
+        }
+    }
+
     fn begin_afresh(&mut self) -> std::result::Result<PathBuf, Problem> {
-        // The damaged file stays open while it is moved, which Windows refuses: then it stays,
-        // and the next start moves it.
+        // Closed before it is moved; an open file cannot be moved everywhere.
+        self.store = store::in_memory().map_err(Trouble::into_problem)?;
+        self.not_kept = true;
         let to = store::move_aside(&self.path).map_err(|error| {
             Problem::new(format!("the damaged database stays: {error}")).at(&self.path)
         })?;
         let opened = store::open(&self.path).map_err(Trouble::into_problem)?;
         self.store = opened.store;
-        self.not_kept = opened.not_kept.is_some();
         match opened.not_kept {
-            None => Ok(to),
+            None => {
+                self.not_kept = false;
+                Ok(to)
+            }
             Some(problem) => Err(problem),
         }
     }
 
-    fn look_up(&mut self, ask: Ask) -> Result<Answer> {
+    fn look_up(&mut self, ask: &Ask) -> Result<Answer> {
         Ok(match ask {
             Ask::List { after, limit } => {
-                let (conversations, next) = self.store.list(after, limit)?;
+                let (conversations, next) = self.store.list(*after, *limit)?;
                 Answer::Listed { conversations, next }
             }
             Ask::ListTrash { after, limit } => {
-                let (conversations, next) = self.store.list_trash(after, limit)?;
+                let (conversations, next) = self.store.list_trash(*after, *limit)?;
                 Answer::TrashListed { conversations, next }
             }
             Ask::Search { ticket, query, limit } => {
-                Answer::Found { ticket, hits: self.store.search(&query, limit)? }
+                Answer::Found { ticket: *ticket, hits: self.store.search(query, *limit)? }
             }
-            Ask::Open(id) => Answer::Opened(Box::new(self.store.conversation(id)?)),
-            Ask::Tokens(node) => Answer::Tokens { node, tokens: self.store.tokens(node)? },
+            Ask::Open(id) => Answer::Opened(Box::new(self.store.conversation(*id)?)),
+            Ask::Tokens(node) => Answer::Tokens { node: *node, tokens: self.store.tokens(*node)? },
             Ask::Draft => Answer::Draft(self.store.draft(None)?),
             Ask::ListPresets => Answer::Presets(self.store.presets()?),
-            Ask::Export { id, format, path } => self.export(id, format, path)?,
+            Ask::Export { id, format, path } => self.export(*id, *format, path)?,
             Ask::Import { path } => {
-                let imported = exchange::read_json(&path)?;
+                let imported = exchange::read_json(path)?;
                 Answer::Imported(self.store.put_conversation(&imported)?)
             }
-            other => unreachable!("{:?} changes something", discriminant(&other)),
+            other => unreachable!("{:?} changes something", discriminant(other)),
         })
     }
 
@@ -234,7 +255,7 @@ impl Desk {
         Ok(())
     }
 
-    fn export(&self, id: ConversationId, format: ExportFormat, path: PathBuf) -> Result<Answer> {
+    fn export(&self, id: ConversationId, format: ExportFormat, path: &Path) -> Result<Answer> {
         let conversation = self.store.conversation(id)?;
         let text = match format {
             ExportFormat::Markdown => exchange::markdown(&conversation),
@@ -249,8 +270,8 @@ impl Desk {
                 exchange::json(&whole)
             }
         };
-        atomic::write(&path, text.as_bytes())?;
-        Ok(Answer::Exported { id, path })
+        atomic::write(path, text.as_bytes())?;
+        Ok(Answer::Exported { id, path: path.to_path_buf() })
     }
 
     fn save_settings(

@@ -14,7 +14,7 @@ mod trouble;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use opening::{move_aside, open, reopen};
+pub use opening::{in_memory, move_aside, open, reopen};
 pub use trouble::Trouble;
 
 type Result<T> = std::result::Result<T, Trouble>;
@@ -35,6 +35,11 @@ enum Durability {
 }
 
 impl Store {
+    /// Makes the search index again from the texts.
+    pub fn rebuild_index(&mut self) -> Result<()> {
+        self.change(Durability::Synced, |transaction| schema::rebuild_index(transaction))
+    }
+
     /// Runs one change: whole or not at all.
     fn change<T>(
         &mut self,

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::schema::{APPLICATION_ID, STEPS};
+use super::schema::{APPLICATION_ID, STEPS, rebuild_index};
 use super::{Result, Store, Trouble};
 use crate::platform::Problem;
 use crate::session::{ConversationId, NodeId};
 
 /// A file up to this size is checked whole on every start; a larger one would keep the person
 /// waiting for their list. Damage in it is still found by the first read that meets it.
-const CHECKED_ON_START_BYTES: u64 = 256 << 20;
+const CHECKED_ON_START_BYTES: u64 = 128 << 20;
 
 /// A store and how it was found.
 pub struct Opened {
@@ -52,7 +52,7 @@ fn open_with(path: &Path, steps: &[&str]) -> Result<Opened> {
             tracing::warn!("{problem}");
             let store = match read_only(path, steps) {
                 Some(store) => store,
-                None => in_memory(steps)?,
+                None => in_memory_with(steps)?,
             };
             Ok(Opened {
                 store,
@@ -74,7 +74,7 @@ fn on_disk(path: &Path, steps: &[&str]) -> Result<Opened> {
     let version = check_ours(&connection, steps)?;
     let size_bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if size_bytes <= CHECKED_ON_START_BYTES {
-        check_sound(&connection)?;
+        check_sound(&mut connection)?;
     }
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     let backup = migrate(&mut connection, version, steps, Some(path))?;
@@ -83,7 +83,12 @@ fn on_disk(path: &Path, steps: &[&str]) -> Result<Opened> {
     Ok(Opened { store, recovered, moved_aside: None, backup, not_kept: None })
 }
 
-fn in_memory(steps: &[&str]) -> Result<Store> {
+/// A database that lasts as long as the program.
+pub fn in_memory() -> Result<Store> {
+    in_memory_with(STEPS)
+}
+
+fn in_memory_with(steps: &[&str]) -> Result<Store> {
     let mut connection = Connection::open_in_memory()?;
     set_up(&connection)?;
     migrate(&mut connection, 0, steps, None)?;
@@ -157,13 +162,27 @@ fn check_ours(connection: &Connection, steps: &[&str]) -> Result<usize> {
     })
 }
 
-fn check_sound(connection: &Connection) -> Result<()> {
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+fn check_sound(connection: &mut Connection) -> Result<()> {
+    let verdict = verdict(connection)?;
     if verdict == "ok" {
         return Ok(());
     }
+    // The index can be made again from the texts; undone if that is not all there is to mend.
+    let transaction = connection.transaction()?;
+    if verdict.to_ascii_lowercase().contains("fts5")
+        && rebuild_index(&transaction).is_ok()
+        && self::verdict(&transaction).is_ok_and(|verdict| verdict == "ok")
+    {
+        tracing::warn!("the search index was damaged and is made again: {verdict}");
+        return Ok(transaction.commit()?);
+    }
+    drop(transaction);
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Err(rusqlite::Error::SqliteFailure(code, Some(verdict)).into())
+}
+
+fn verdict(connection: &Connection) -> Result<String> {
+    Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)
 }
 
 /// Applies the missing steps in one transaction, after a backup if there is anything to lose.

@@ -2,6 +2,10 @@
 //!
 //! A step is never edited once released: a new form is a new step at the end.
 
+use rusqlite::Connection;
+
+use super::Result;
+
 /// Marks the file as Tiller's (`PRAGMA application_id`, "TILR").
 pub const APPLICATION_ID: i32 = 0x5449_4c52;
 
@@ -89,3 +93,11 @@ WHEN old.content <> new.content BEGIN
     INSERT INTO node_index (rowid, content) VALUES (new.id, new.content);
 END;
 ";
+
+/// Makes both search indexes again from the texts.
+pub fn rebuild_index(connection: &Connection) -> Result<()> {
+    for index in ["title_index", "node_index"] {
+        connection.execute(&format!("INSERT INTO {index} ({index}) VALUES ('rebuild')"), [])?;
+    }
+    Ok(())
+}

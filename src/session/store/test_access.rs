@@ -88,4 +88,11 @@ impl Store {
     pub fn forget_pages_for_test(&self) {
         self.connection.execute_batch("PRAGMA shrink_memory").unwrap();
     }
+
+    /// Scribbles over the search index.
+    pub fn damage_index_for_test(&self) {
+        let sql = "UPDATE node_index_data SET block = x'FFFFFFFFFFFFFFFFFF' WHERE id > 10";
+        assert!(self.connection.execute(sql, []).unwrap() > 0);
+        self.forget_pages_for_test();
+    }
 }

@@ -47,6 +47,15 @@ impl Trouble {
         )
     }
 
+    /// Only the search index is damaged.
+    pub fn is_index_damage(&self) -> bool {
+        let extended = match self {
+            Self::Database(error) => error.sqlite_error().map(|error| error.extended_code),
+            Self::Refused(_) => None,
+        };
+        extended == Some(rusqlite::ffi::SQLITE_CORRUPT_VTAB)
+    }
+
     /// The file itself is damaged or is no database.
     pub fn is_corruption(&self) -> bool {
         matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))

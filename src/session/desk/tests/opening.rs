@@ -81,6 +81,8 @@ fn damage_met_while_running_does_not_end_the_program() {
     told.extend(running.handle(Ask::PutNode { conversation, node: Box::new(hello.clone()) }));
     assert!(told.iter().any(|answer| matches!(answer, Answer::MovedAside { .. })), "{told:?}");
     assert!(told.contains(&Answer::Kept(hello.id)), "{told:?}");
+    // Closing the damaged one must not have taken the log of the fresh one with it.
+    assert!(folder.path().join("tiller.db-wal").exists());
     let log_file = |name: &&String| name.ends_with("-wal") || name.ends_with("-shm");
     assert_eq!(beside(&path, "damaged").iter().filter(|name| !log_file(name)).count(), 1);
     drop(running);
@@ -122,4 +124,32 @@ fn a_folder_that_cannot_be_written_leaves_the_program_running() {
     let (conversation, _) = say(&mut desk, "in memory");
     assert_eq!(open(&mut desk, conversation).summary.title, "in memory");
     assert_eq!(fs::read_to_string(&taken).unwrap(), "a file where the folder should be");
+}
+
+#[test]
+fn a_damaged_index_is_made_again_and_nothing_else_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiller.db");
+    let mut first = desk(&path);
+    let (conversation, _) = say(&mut first, "a walrus on the beach");
+    let find = |desk: &mut Desk| {
+        let told = desk.handle(Ask::Search { ticket: 1, query: "walrus".into(), limit: 9 });
+        let [Answer::Found { hits, .. }] = told.as_slice() else { panic!("{told:?}") };
+        hits.iter().map(|hit| hit.conversation.id).collect::<Vec<_>>()
+    };
+    // Met while running …
+    first.store().damage_index_for_test();
+    assert_eq!(find(&mut first), [conversation]);
+    // … by a change …
+    first.store().damage_index_for_test();
+    let (other, _) = say(&mut first, "another walrus");
+    assert_eq!(find(&mut first), [other, conversation]);
+    // … and on the next start.
+    first.store().damage_index_for_test();
+    drop(first);
+    let (mut second, ready) = Desk::open(path.clone()).unwrap();
+    assert_eq!(ready, Ready::default());
+    assert_eq!(find(&mut second), [other, conversation]);
+    second.store().check_index_for_test();
+    assert!(beside(&path, "damaged").is_empty());
 }

@@ -2,6 +2,8 @@
 //! keeps the suite quick on two cores.
 
 mod cli;
+mod allocations;
+mod bad_input;
 mod crash;
 mod engine;
 mod gguf;

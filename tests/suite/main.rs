@@ -1,9 +1,9 @@
 //! One test binary for everything that is tested from outside the library: linking once is what
 //! keeps the suite quick on two cores.
 
-mod cli;
 mod allocations;
 mod bad_input;
+mod cli;
 mod crash;
 mod engine;
 mod gguf;

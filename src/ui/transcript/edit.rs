@@ -77,10 +77,11 @@ fn fields_ui(ui: &mut Ui, entry: &Entry<'_>, look: &Look, editor: &mut Editor) -
         Role::System => None,
     };
     let mut outcome = Outcome::Stay;
+    // The field has given up the keyboard by the time it sees Esc.
+    if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        outcome = Outcome::Cancel;
+    }
     if response.has_focus() {
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
-            outcome = Outcome::Cancel;
-        }
         if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) {
             outcome = Outcome::Save { answer: answer_name.is_some() && !entry.busy };
         }

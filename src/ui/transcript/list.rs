@@ -42,6 +42,7 @@ pub fn list_ui(
         .id_salt(("transcript", view.conversation))
         .auto_shrink(false)
         .stick_to_bottom(true);
+    let jumped = state.scroll.jump;
     if let Some(offset) = wanted_offset(state, &entries, &tops, width, ui.available_height()) {
         area = area.vertical_scroll_offset(offset);
     }
@@ -95,7 +96,11 @@ pub fn list_ui(
     let new_tops = tops_of(&heights);
     let anchor = drawn.clone().find(|index| known[*index]);
     let moved = anchor.map_or(0.0, |index| new_tops[index] - tops[index]);
-    if moved.abs() > 0.5 && !scroll.at_end {
+    if jumped && bottom - offset > 0.5 {
+        // What was only estimated has been measured now.
+        scroll.jump = true;
+        draw_again(ui, "the end of the list lies elsewhere");
+    } else if moved.abs() > 0.5 && !scroll.at_end {
         scroll.correction = moved;
         draw_again(ui, "a message above turned out taller or shorter");
     } else if (drawn_offset - offset).abs() > 0.5 {

@@ -2,6 +2,7 @@
 //! Values in, commands out; nothing here changes a conversation.
 
 mod actions;
+mod bidi;
 mod buttons;
 mod composer;
 mod details;

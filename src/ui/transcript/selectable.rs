@@ -7,6 +7,8 @@ use std::sync::Arc;
 use egui::text_selection::LabelSelectionState;
 use egui::{Galley, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2};
 
+use super::bidi;
+
 /// Draw `galley` at the cursor of `ui`.
 pub fn galley_ui(ui: &mut Ui, galley: Arc<Galley>) -> (Pos2, Response) {
     let sense = text_sense(ui);
@@ -78,7 +80,14 @@ pub fn rects_of(galley: &Galley, chars: Range<usize>, break_width: f32) -> Vec<R
     rects
 }
 
-/// A galley of `job` in these fonts.
+/// A galley of `job` in these fonts, its words in visual order; paragraphs that read from right to
+/// left end where lines wrap.
 pub fn layout(ui: &Ui, job: egui::text::LayoutJob) -> Arc<Galley> {
-    ui.fonts_mut(|fonts| fonts.layout_job(job))
+    let width = job.wrap.max_width;
+    bidi::layout(ui, job, Some(width))
+}
+
+/// The same, but no wider than its text needs.
+pub fn layout_fitting(ui: &Ui, job: egui::text::LayoutJob) -> Arc<Galley> {
+    bidi::layout(ui, job, None)
 }

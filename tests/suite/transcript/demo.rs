@@ -43,6 +43,19 @@ fn turn(push: f32) -> f32 {
 ![a small boat](https://example.org/boat.png)
 "#;
 
+pub const HEBREW: &str = "איך עובד הגה?\nבקיצור, בבקשה.";
+
+pub const SCRIPTS: &str =
+    "ההגה הוא **מנוף** המחובר לראש ההגה, ודוחפים אותו שמאלה כדי לפנות ימינה; \
+ראו [כאן](https://example.org) את tiller 2.0 בפעולה.
+
+الدفة هي *رافعة* مثبتة على رأس الدفة، وتدفعها يسارا لتتجه السفينة يمينا.
+
+- 舵柄は船の舵を動かすための棒です。左へ押すと船は右へ曲がります。
+- 舵柄是装在舵头上的杠杆。
+
+English with עברית קצרה inside, and back again.";
+
 /// A stored message.
 pub fn node(id: i64, role: Role, content: &str) -> Node {
     Node {
@@ -113,11 +126,14 @@ pub fn traced_reply(id: i64) -> Node {
         ("!", 30.0, 0),
         ("\t", 2.0, 5),
     ];
-    let tokens: Vec<TokenTrace> = parts
+    let mut tokens: Vec<TokenTrace> = parts
         .iter()
         .enumerate()
         .map(|(index, (text, percent, rank))| token(index as u32 + 10, text, *percent, *rank))
         .collect();
+    // "ä" comes in two tokens; neither is a whole character by itself.
+    tokens[19].alternatives[1].text = "<0xC3>".to_owned();
+    tokens[20].alternatives[0].text = "<0xA4>".to_owned();
     let content: String = tokens.iter().map(|token| token.text.as_str()).collect();
     Node { tokens, ..node(id, Role::Assistant, &content) }
 }

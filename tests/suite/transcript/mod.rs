@@ -1,7 +1,12 @@
 //! The middle of the window, used through its accessibility tree.
 
+mod actions;
+mod composer;
 mod demo;
+mod list;
 mod look;
+mod markdown;
+mod tokens;
 
 use egui::accesskit;
 use egui_kittest::{Harness, kittest::Queryable as _};
@@ -76,7 +81,7 @@ fn window(desk: Desk, size: [f32; 2], theme: egui::Theme) -> Harness<'static, De
     Harness::builder()
         .with_size(size)
         .with_theme(theme)
-        .with_max_steps(12)
+        .with_max_steps(60)
         .allow_missing_glyphs()
         .with_context_setup(tiller::ui::theme::install)
         .wgpu()

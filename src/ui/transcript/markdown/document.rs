@@ -60,9 +60,12 @@ impl Document {
         let tail = &text[self.tail_start..];
         let parsed = parse(tail);
         self.blocks.truncate(self.settled);
-        // A later line can still change the last block, but none before it.
-        let last_start = parsed.last().map_or(0, |(range, _)| line_start(tail, range));
-        let kept = parsed.len().saturating_sub(1);
+        // A later line can still change the last block, but none before it. The line that is not
+        // yet whole does not count: half a table row looks like a paragraph.
+        let last_line = tail.rfind('\n').map_or(0, |at| at + 1);
+        let whole = parsed.iter().filter(|(range, _)| range.start < last_line).count();
+        let kept = whole.saturating_sub(1);
+        let last_start = parsed.get(kept).map_or(0, |(range, _)| line_start(tail, range));
         self.blocks.extend(parsed.into_iter().map(|(_, block)| block));
         let length = tail.len();
         self.settled += kept;

@@ -5,10 +5,11 @@ use egui::{Align, Layout, Rect, Stroke, Ui, UiBuilder, pos2, vec2};
 
 use super::block::{Block, Inline, Item};
 use super::code::code_ui;
-use super::inline::inline_ui;
+use super::inline::{self, inline_ui};
 use super::table::table_ui;
 use crate::ui::Command;
 use crate::ui::transcript::look::Look;
+use crate::ui::transcript::selectable;
 
 /// Space between blocks, in points.
 const GAP: f32 = 10.0;
@@ -72,7 +73,9 @@ pub fn blocks_ui(
 
 /// Draw text as it is: what a person typed is what is shown.
 pub fn plain_ui(ui: &mut Ui, text: &str, look: &Look) {
-    inline_ui(ui, &Inline::plain(text.trim_end()), look);
+    let text = Inline::plain(text.trim_end());
+    let galley = selectable::layout_fitting(ui, inline::job(&text, look, ui.available_width()));
+    selectable::galley_ui(ui, galley);
 }
 
 fn gap_before(block: &Block) -> f32 {

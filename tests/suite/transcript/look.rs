@@ -13,6 +13,7 @@ fn options() -> egui_kittest::SnapshotOptions {
 fn markdown_looks_as_it_did() {
     let text = "### Steps\n\n1. Look *ahead*\n2. **Push** `gently`\n\n> Wait\n\n\
                 ```rust\nlet gain = 1.5; // from trials\n```\n\n| a | b |\n|---|--:|\n| c | 1 |";
+    let mut results = egui_kittest::SnapshotResults::new();
     for theme in [egui::Theme::Light, egui::Theme::Dark] {
         let nodes = vec![
             demo::node(1, Role::User, "How does a tiller work?"),
@@ -22,6 +23,7 @@ fn markdown_looks_as_it_did() {
         harness.run();
         let name = format!("transcript_markdown_{theme:?}").to_lowercase();
         harness.snapshot_options(name, &options());
+        results.extend(harness.take_snapshot_results());
     }
 }
 

@@ -150,6 +150,11 @@ impl TokenBlock {
                     && from < to
                 {
                     let inside = row.glyphs.get(from..to.min(glyphs)).unwrap_or_default();
+                    // The space before a word that wraps stays behind: not worth a sliver.
+                    let goes_on = part.chars.end > row_end;
+                    if goes_on && inside.iter().all(|glyph| glyph.chr == ' ') {
+                        break;
+                    }
                     let mut left = f32::INFINITY;
                     let mut right = f32::NEG_INFINITY;
                     for glyph in inside {

@@ -81,10 +81,10 @@ fn fields_ui(ui: &mut Ui, entry: &Entry<'_>, look: &Look, editor: &mut Editor) -
     if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
         outcome = Outcome::Cancel;
     }
-    if response.has_focus() {
-        if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) {
-            outcome = Outcome::Save { answer: answer_name.is_some() && !entry.busy };
-        }
+    if response.has_focus()
+        && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter))
+    {
+        outcome = Outcome::Save { answer: answer_name.is_some() && !entry.busy };
     }
     ui.add_space(8.0);
     ui.horizontal(|ui| {

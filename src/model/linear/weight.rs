@@ -4,13 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
-use candle_core::backend::BackendStorage;
-use candle_core::quantized::QTensor;
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{DType, Device, Storage, Tensor, WithDType};
 use half::{bf16, f16};
 
 use super::convert::{self, StoredMatrix};
-use super::kernel::{Element, Product};
+use super::kernel::{BlockProduct, Product, widening_pays};
 use crate::model::weights::{StoredType, WeightForm};
 
 /// A matrix `[rows, columns]`; clones share the storage.
@@ -210,7 +209,7 @@ impl Weight {
         let x = x.to_dtype(DType::F32)?.contiguous()?;
         let y = match &self.held {
             Held::Dense(weight) if weight.device().is_cpu() => {
-                return self.multiply_on_cpu(weight, &x, bias);
+                return self.multiply_on_cpu(&x, bias);
             }
             Held::Dense(weight) => {
                 let rows = x.elem_count() / self.columns.max(1);
@@ -221,7 +220,12 @@ impl Weight {
                 dims.push(self.rows);
                 y.reshape(dims)?
             }
-            Held::Blocks(blocks) => x.apply_op1_no_bwd(blocks.as_ref())?,
+            Held::Blocks(blocks) => {
+                if blocks.device().is_cpu() && self.widens(blocks.dtype(), &x) {
+                    return self.multiply_on_cpu(&x, bias);
+                }
+                x.apply_op1_no_bwd(blocks.as_ref())?
+            }
         };
         Ok(match bias {
             Some(bias) => y.broadcast_add(bias)?,
@@ -229,50 +233,62 @@ impl Weight {
         })
     }
 
-    fn multiply_on_cpu(
-        &self,
-        weight: &Tensor,
-        x: &Tensor,
-        bias: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let m = x.elem_count() / self.columns.max(1);
-        let mut y = vec![0f32; m * self.rows];
-        {
-            let (x_storage, x_layout) = x.storage_and_layout();
-            let x_start = x_layout.start_offset();
-            let x = &cpu(&x_storage)?.as_slice::<f32>()?[x_start..x_start + m * self.columns];
-            let bias = bias.map(Tensor::contiguous).transpose()?;
-            let bias_storage = bias.as_ref().map(Tensor::storage_and_layout);
-            let bias = match &bias_storage {
-                Some((storage, layout)) => {
-                    let start = layout.start_offset();
-                    Some(&cpu(storage)?.as_slice::<f32>()?[start..start + self.rows])
-                }
-                None => None,
-            };
-            let (w_storage, w_layout) = weight.storage_and_layout();
-            let storage = cpu(&w_storage)?;
-            let w = w_layout.start_offset()..w_layout.start_offset() + self.rows * self.columns;
-            match storage.dtype() {
-                DType::BF16 => self.run(x, &storage.as_slice::<bf16>()?[w], bias, m, &mut y),
-                DType::F16 => self.run(x, &storage.as_slice::<f16>()?[w], bias, m, &mut y),
-                _ => self.run(x, &storage.as_slice::<f32>()?[w], bias, m, &mut y),
+    /// Whether our own product meets these blocks, and not candle's.
+    fn widens(&self, dtype: GgmlDType, x: &Tensor) -> bool {
+        let tiled = StoredType::Quantized(dtype).is_tiled_on_cpu(self.rows, self.columns);
+        widening_pays(dtype, x.elem_count() / self.columns.max(1), tiled)
+    }
+
+    fn multiply_on_cpu(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let (n, k) = (self.rows, self.columns);
+        let m = x.elem_count() / k.max(1);
+        let mut y = vec![0f32; m * n];
+        let mut meet =
+            |x: &[f32], bias: Option<&[f32]>| product(&self.held, [m, n, k], x, bias, &mut y);
+        match bias {
+            None => with_slice(x, |x| meet(x, None))??,
+            Some(bias) => {
+                let bias = bias.contiguous()?;
+                with_slice(&bias, |bias| with_slice(x, |x| meet(x, Some(bias))))???;
             }
         }
         let mut dims = x.dims().to_vec();
         dims.pop();
-        dims.push(self.rows);
+        dims.push(n);
         Ok(Tensor::from_vec(y, dims, &Device::Cpu)?)
-    }
-
-    fn run<T: Element>(&self, x: &[f32], w: &[T], bias: Option<&[f32]>, m: usize, y: &mut [f32]) {
-        Product { x, w, bias, m, n: self.rows, k: self.columns }.run(y);
     }
 }
 
-fn cpu(storage: &Storage) -> Result<&CpuStorage> {
-    match storage {
-        Storage::Cpu(storage) => Ok(storage),
-        _ => bail!("activations and weights lie on different devices"),
+/// Our own products, `[m, n]` of `[m, k]` activations.
+fn product(
+    held: &Held,
+    [m, n, k]: [usize; 3],
+    x: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) -> Result<()> {
+    match held {
+        Held::Dense(w) => match w.dtype() {
+            DType::BF16 => with_slice(w, |w: &[bf16]| Product { x, w, bias, m, n, k }.run(y)),
+            DType::F16 => with_slice(w, |w: &[f16]| Product { x, w, bias, m, n, k }.run(y)),
+            _ => with_slice(w, |w: &[f32]| Product { x, w, bias, m, n, k }.run(y)),
+        },
+        Held::Blocks(blocks) => {
+            let w = &blocks.data()?;
+            BlockProduct { x, w, dtype: blocks.dtype(), bias, m, n, k }.run(y);
+            Ok(())
+        }
     }
+}
+
+/// Reads a contiguous tensor in main memory as a slice.
+fn with_slice<T: WithDType, R>(tensor: &Tensor, read: impl FnOnce(&[T]) -> R) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        bail!("activations and weights lie on different devices");
+    };
+    let Some((from, to)) = layout.contiguous_offsets() else {
+        bail!("a tensor of shape {:?} is not contiguous", tensor.shape());
+    };
+    Ok(read(&storage.as_slice::<T>()?[from..to]))
 }

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use candle_core::Device;
-use candle_core::quantized::GgmlDType;
 
 use super::{StoredType, WeightForm};
 use crate::model::checkpoint::{Checkpoint, StoredTensor};
@@ -34,45 +33,11 @@ impl Matrix {
         let elements = self.rows.saturating_mul(self.columns);
         let blocks = elements.div_ceil(held.block_elements()) as u64;
         let bytes = blocks.saturating_mul(held.block_bytes() as u64);
-        if on_cpu && repacks(held, self.rows, self.columns) {
+        if on_cpu && held.is_tiled_on_cpu(self.rows, self.columns) {
             bytes.saturating_mul(2)
         } else {
             bytes
         }
-    }
-}
-
-/// True when candle keeps a second copy of such a matrix on this CPU.
-fn repacks(held: StoredType, rows: usize, columns: usize) -> bool {
-    let StoredType::Quantized(dtype) = held else { return false };
-    #[cfg(target_arch = "x86_64")]
-    {
-        rows.is_multiple_of(16)
-            && columns.is_multiple_of(256)
-            && match dtype {
-                GgmlDType::Q4K | GgmlDType::Q6K => is_x86_feature_detected!("avx2"),
-                GgmlDType::Q8_0 => {
-                    is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni")
-                }
-                _ => false,
-            }
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        rows.is_multiple_of(8)
-            && columns.is_multiple_of(32)
-            && matches!(
-                dtype,
-                GgmlDType::Q4_0
-                    | GgmlDType::Q8_0
-                    | GgmlDType::Q4K
-                    | GgmlDType::Q5K
-                    | GgmlDType::Q6K
-            )
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        (rows, columns, dtype).0 == usize::MAX
     }
 }
 

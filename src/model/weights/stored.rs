@@ -53,6 +53,42 @@ impl StoredType {
         }
     }
 
+    /// True when candle multiplies such a matrix from a second copy in tiles on this CPU, made at
+    /// its first product. The conditions are candle's own.
+    pub fn is_tiled_on_cpu(self, rows: usize, columns: usize) -> bool {
+        let Self::Quantized(dtype) = self else { return false };
+        #[cfg(target_arch = "x86_64")]
+        {
+            rows.is_multiple_of(16)
+                && columns.is_multiple_of(256)
+                && match dtype {
+                    GgmlDType::Q4K | GgmlDType::Q6K => is_x86_feature_detected!("avx2"),
+                    GgmlDType::Q8_0 => {
+                        is_x86_feature_detected!("avx512vnni")
+                            || is_x86_feature_detected!("avxvnni")
+                    }
+                    _ => false,
+                }
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            rows.is_multiple_of(8)
+                && columns.is_multiple_of(32)
+                && matches!(
+                    dtype,
+                    GgmlDType::Q4_0
+                        | GgmlDType::Q8_0
+                        | GgmlDType::Q4K
+                        | GgmlDType::Q5K
+                        | GgmlDType::Q6K
+                )
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        {
+            (rows, columns, dtype).0 == usize::MAX
+        }
+    }
+
     /// Bytes of `elements`, a whole number of blocks; `None` when they are not or overflow.
     pub fn bytes_of(self, elements: usize) -> Option<usize> {
         let block = self.block_elements();

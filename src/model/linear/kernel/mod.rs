@@ -5,11 +5,14 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod blocks;
 mod plain;
 
 use std::ops::Range;
 
 use half::{bf16, f16};
+
+pub use blocks::{BlockProduct, widening_pays};
 
 /// A type dense weights are held in.
 pub trait Element: Copy + Send + Sync + 'static {
@@ -89,7 +92,7 @@ impl<T: Element> Product<'_, T> {
     /// No other thread may compute any of the same columns of the same output meanwhile.
     unsafe fn rows(&self, rows: Range<usize>, out: &Columns<'_>) {
         assert!(self.x.len() == self.m * self.k && self.w.len() == self.n * self.k);
-        assert!(rows.end <= self.n && out.columns == self.n && out.rows == self.m);
+        assert!(rows.end <= self.n && out.count == self.n && out.rows == self.m);
         assert!(self.bias.is_none_or(|bias| bias.len() == self.n));
         #[cfg(target_arch = "x86_64")]
         if avx2::available() {
@@ -100,11 +103,15 @@ impl<T: Element> Product<'_, T> {
     }
 }
 
-/// Output `[rows, columns]` that several threads fill, each its own columns.
+/// Some columns of an output `[rows, width]` that several threads fill, each its own columns.
 pub struct Columns<'a> {
+    /// The first of these columns in the first row.
     start: *mut f32,
     rows: usize,
-    columns: usize,
+    /// How many columns these are.
+    count: usize,
+    /// How many columns the whole output has.
+    width: usize,
     borrow: std::marker::PhantomData<&'a mut [f32]>,
 }
 
@@ -114,20 +121,28 @@ unsafe impl Sync for Columns<'_> {}
 
 impl<'a> Columns<'a> {
     /// Takes the whole output for as long as threads write to it.
-    pub fn new(out: &'a mut [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(out.len(), rows * columns);
-        Self { start: out.as_mut_ptr(), rows, columns, borrow: std::marker::PhantomData }
+    fn new(out: &'a mut [f32], rows: usize, width: usize) -> Self {
+        assert_eq!(out.len(), rows * width);
+        let start = out.as_mut_ptr();
+        Self { start, rows, count: width, width, borrow: std::marker::PhantomData }
+    }
+
+    /// Some of these columns.
+    fn part(&self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.count);
+        Self { start: self.start.wrapping_add(first), count, ..*self }
     }
 
     /// Writes one element.
     ///
     /// # Safety
-    /// No other thread may write the same element while this borrow lasts.
+    /// `row` and `column` are among these; no other thread may write the same element while the
+    /// borrow of the output lasts.
     #[inline(always)]
     unsafe fn set(&self, row: usize, column: usize, value: f32) {
-        debug_assert!(row < self.rows && column < self.columns);
-        // SAFETY: inside the slice given to `new`, by the callers' loops over m and n.
-        unsafe { *self.start.add(row * self.columns + column) = value }
+        debug_assert!(row < self.rows && column < self.count);
+        // SAFETY: inside the slice given to `new`, by the caller's promise.
+        unsafe { *self.start.add(row * self.width + column) = value }
     }
 }
 

@@ -1,0 +1,73 @@
+//! Prints how fast Tiller is on this computer, as tables.
+//!
+//! ```sh
+//! cargo bench --bench speed                  # as released
+//! CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo bench --profile dev --bench speed   # without a release build
+//! ```
+//!
+//! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
+//! `model`, `training`, `window`, separated by commas; `--types` with some of the weight types.
+//! Model weights are random and made on the spot; speeds do not depend on what they say.
+
+mod baseline;
+mod checkpoint;
+mod model;
+mod products;
+mod programs;
+mod shape;
+mod timing;
+
+use anyhow::{Result, bail};
+
+use shape::Shape;
+
+fn main() -> Result<()> {
+    let asked = Asked::read(std::env::args().skip(1))?;
+    let device = tiller::model::device::choose("cpu")?;
+    let copy = baseline::print(&device.label);
+    if asked.wants("products") {
+        products::print(asked.shape, &asked.types, copy)?;
+    }
+    if asked.wants("model") {
+        model::print(asked.shape, &asked.types, copy)?;
+    }
+    if asked.wants("training") {
+        programs::print_training()?;
+    }
+    if asked.wants("window") {
+        programs::print_window()?;
+    }
+    Ok(())
+}
+
+/// What the command line asks for.
+struct Asked {
+    shape: Shape,
+    only: Vec<String>,
+    types: Vec<String>,
+}
+
+impl Asked {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut asked = Self { shape: Shape::QWEN2_5_0_5B, only: Vec::new(), types: Vec::new() };
+        while let Some(argument) = arguments.next() {
+            let mut list = || -> Vec<String> {
+                let value = arguments.next().unwrap_or_default();
+                value.split(',').map(|part| part.trim().to_ascii_lowercase()).collect()
+            };
+            match argument.as_str() {
+                // Cargo says this to every bench.
+                "--bench" => {}
+                "--small" => asked.shape = Shape::SMALL,
+                "--only" => asked.only = list(),
+                "--types" => asked.types = list(),
+                other => bail!("unknown option `{other}`; see the top of benches/speed/main.rs"),
+            }
+        }
+        Ok(asked)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
+    }
+}

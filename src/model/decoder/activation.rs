@@ -40,7 +40,7 @@ impl Activation {
 /// What goes into the MLP's last projection: `[rows, intermediate]`.
 ///
 /// `projected` is the gate and up projections as two tensors, as one tensor with gate columns first
-/// (fused), or the up projection alone (not gated).
+/// (fused or stacked), or the up projection alone (not gated).
 pub(super) fn activate(spec: MlpSpec, projected: &[Tensor], plain: bool) -> Result<Tensor> {
     let width = spec.intermediate_size;
     let first = &projected[0];

@@ -14,14 +14,14 @@ use crate::model::linear::Linear;
 /// The weights of one layer.
 pub(super) struct Block {
     pub(super) attention_norm: Norm,
-    /// One fused projection, or query, key and value.
+    /// One projection (fused in the file or stacked at load), or query, key and value.
     pub(super) query_key_value: Vec<Linear>,
     pub(super) query_norm: Option<Norm>,
     pub(super) key_norm: Option<Norm>,
     pub(super) output: Linear,
     pub(super) attention_post_norm: Option<Norm>,
     pub(super) mlp_norm: Norm,
-    /// One projection (fused, or not gated), or gate and up.
+    /// One projection (fused, stacked, or not gated), or gate and up.
     pub(super) gate_up: Vec<Linear>,
     pub(super) down: Linear,
     pub(super) mlp_post_norm: Option<Norm>,

@@ -3,7 +3,7 @@
 use super::activation::capped;
 use super::attention::Scoring;
 use super::host;
-use super::lanes::{LANES, exponential, for_this_processor, largest, multiply_add, sum_of};
+use super::lanes::{LANES, exponential, fold, for_this_processor, largest, multiply_add, sum_of};
 
 /// Keys (or values) that meet a query at a time.
 const TILE: usize = 4;
@@ -106,7 +106,7 @@ fn dots<const FUSED: bool>(query: &[f32], keys: &[f32]) -> [f32; TILE] {
             }
         }
     }
-    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f32>());
+    let mut sums = lanes.map(fold);
     let done = size - query_rest.len();
     for (sum, key) in sums.iter_mut().zip([a, b, c, d]) {
         for (x, y) in query_rest.iter().zip(&key[done..]) {
@@ -127,7 +127,7 @@ fn dot<const FUSED: bool>(query: &[f32], key: &[f32]) -> f32 {
             lanes[lane] = multiply_add::<FUSED>(x[lane], y[lane], lanes[lane]);
         }
     }
-    let mut sum = lanes.iter().sum::<f32>();
+    let mut sum = fold(lanes);
     for (x, y) in rest.iter().zip(key_rest) {
         sum = multiply_add::<FUSED>(*x, *y, sum);
     }

@@ -63,6 +63,7 @@ impl Decoder {
             Some(tied) => tied,
             None => Linear::new(loading.weight(&names.head, form)?),
         };
+        head.prepare()?;
         let frequencies = match &spec.positions {
             Positions::Learned => Vec::new(),
             Positions::Rotary(ropes) => {
@@ -205,13 +206,22 @@ impl Loading<'_> {
     fn block(&mut self, names: &Names, index: usize) -> Result<Block> {
         let spec = self.spec;
         let names = names.layer(spec, index);
+        // What reads the same input becomes one product where the weights' types allow it: fewer
+        // and larger products keep the threads busy.
         let mut projections = |names: &[String], bias: bool| -> Result<Vec<Linear>> {
-            names.iter().map(|name| self.projection(name, bias)).collect()
+            let apart: Vec<Linear> =
+                names.iter().map(|name| self.projection(name, bias)).collect::<Result<_>>()?;
+            match Linear::stack(&apart.iter().collect::<Vec<_>>())? {
+                Some(stacked) if apart.len() > 1 => prepared(vec![stacked]),
+                _ => prepared(apart),
+            }
         };
         let query_key_value = projections(&names.query_key_value, spec.query_key_value_bias)?;
         let gate_up = projections(&names.gate_up, spec.mlp.bias)?;
         let output = self.projection(&names.output, spec.output_bias)?;
+        output.prepare()?;
         let down = self.projection(&names.down, spec.mlp.bias)?;
+        down.prepare()?;
         let mut optional = |name: &str, there: bool| -> Result<Option<Norm>> {
             if there { self.norm(name).map(Some) } else { Ok(None) }
         };
@@ -232,4 +242,10 @@ impl Loading<'_> {
             mlp_post_norm,
         })
     }
+}
+
+/// Makes what the first product would make, so that the first token does not wait for it.
+fn prepared(linears: Vec<Linear>) -> Result<Vec<Linear>> {
+    linears.iter().try_for_each(Linear::prepare)?;
+    Ok(linears)
 }

@@ -92,13 +92,17 @@ fn activate_row_body<const FUSED: bool>(spec: MlpSpec, gate: &[f32], up: &[f32],
         Activation::Relu => row::<FUSED>(Activation::Relu, gate, out),
     }
     if spec.gated {
-        out.iter_mut().zip(up).for_each(|(out, up)| *out *= up);
+        for (out, up) in out.iter_mut().zip(up) {
+            *out *= up;
+        }
     }
 }
 
 #[inline(always)]
 fn row<const FUSED: bool>(activation: Activation, from: &[f32], to: &mut [f32]) {
-    to.iter_mut().zip(from).for_each(|(to, x)| *to = activation.of::<FUSED>(*x));
+    for (to, x) in to.iter_mut().zip(from) {
+        *to = activation.of::<FUSED>(*x);
+    }
 }
 
 #[inline(always)]
@@ -124,7 +128,9 @@ for_this_processor! {
 
 #[inline(always)]
 fn soft_cap_body<const FUSED: bool>(values: &mut [f32], cap: f32) {
-    values.iter_mut().for_each(|x| *x = capped::<FUSED>(*x, cap));
+    for x in values {
+        *x = capped::<FUSED>(*x, cap);
+    }
 }
 
 /// The same through candle operations.

@@ -178,12 +178,21 @@ for_this_processor! {
 
 #[inline(always)]
 fn softmax_body<const FUSED: bool>(row: &mut [f32], scoring: Scoring) {
-    match scoring.soft_cap {
-        None => row.iter_mut().for_each(|x| *x *= scoring.scale),
-        Some(cap) => row.iter_mut().for_each(|x| *x = capped::<FUSED>(*x * scoring.scale, cap)),
+    // Plain loops: a closure that is not inlined would be compiled for any processor.
+    for x in row.iter_mut() {
+        *x *= scoring.scale;
+    }
+    if let Some(cap) = scoring.soft_cap {
+        for x in row.iter_mut() {
+            *x = capped::<FUSED>(*x, cap);
+        }
     }
     let most = largest(row);
-    row.iter_mut().for_each(|x| *x = exponential::<FUSED>(*x - most));
+    for x in row.iter_mut() {
+        *x = exponential::<FUSED>(*x - most);
+    }
     let scale = 1.0 / sum_of(row, |x| x);
-    row.iter_mut().for_each(|x| *x *= scale);
+    for x in row.iter_mut() {
+        *x *= scale;
+    }
 }

@@ -90,11 +90,17 @@ fn normalise_body<const FUSED: bool>(
     let width = row.len() as f32;
     if spec.kind == NormKind::Layer {
         let mean = sum_of(row, |x| x) / width;
-        row.iter_mut().for_each(|x| *x -= mean);
+        for x in row.iter_mut() {
+            *x -= mean;
+        }
     }
     let scale = 1.0 / (sum_of(row, |x| x * x) / width + spec.epsilon).sqrt();
     match bias {
-        None => row.iter_mut().zip(weight).for_each(|(x, w)| *x = *x * scale * w),
+        None => {
+            for (x, w) in row.iter_mut().zip(weight) {
+                *x = *x * scale * w;
+            }
+        }
         Some(bias) => {
             for ((x, w), b) in row.iter_mut().zip(weight).zip(bias) {
                 *x = multiply_add::<FUSED>(*x * scale, *w, *b);

@@ -1,0 +1,177 @@
+//! The finished model as an ordinary Hugging Face folder.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use half::f16;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
+use tokenizers::Tokenizer;
+
+use super::{files, markup};
+use crate::learn::network::{Network, NetworkShape};
+
+/// How the weights are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Precision {
+    #[default]
+    F16,
+    F32,
+}
+
+/// Writes `config.json`, `generation_config.json`, `model.safetensors`, `tokenizer.json` and
+/// `tokenizer_config.json`; the weights last, so that a folder with weights is whole.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write(
+    folder: &Path,
+    network: &Network,
+    tokenizer: &Tokenizer,
+    precision: Precision,
+) -> Result<()> {
+    let pretty = |name: &str, value: &serde_json::Value| {
+        let text = serde_json::to_string_pretty(value)? + "\n";
+        files::replace(&folder.join(name), |out| out.write_all(text.as_bytes()))
+    };
+    pretty("config.json", &config(&network.shape, precision))?;
+    pretty("generation_config.json", &generation())?;
+    pretty("tokenizer_config.json", &tokenizer_config(network.shape.context_length))?;
+    let text = tokenizer.to_string(false).map_err(|e| anyhow!("writing the tokenizer: {e}"))?;
+    files::replace(&folder.join("tokenizer.json"), |out| out.write_all(text.as_bytes()))?;
+    let weights = weights(network, precision)?;
+    files::replace(&folder.join("model.safetensors"), |out| out.write_all(&weights))
+}
+
+fn config(shape: &NetworkShape, precision: Precision) -> serde_json::Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_heads,
+        "head_dim": shape.head_dim(),
+        "vocab_size": shape.vocab_size,
+        "max_position_embeddings": shape.context_length,
+        "rope_theta": shape.rope_theta,
+        "rms_norm_eps": shape.norm_epsilon,
+        "hidden_act": "silu",
+        "attention_bias": false,
+        "mlp_bias": false,
+        "tie_word_embeddings": true,
+        "bos_token_id": null,
+        "eos_token_id": 4,
+        "pad_token_id": 0,
+        "torch_dtype": match precision { Precision::F16 => "float16", Precision::F32 => "float32" },
+    })
+}
+
+/// Small models wander: their own recommendation is to sample close to the top.
+fn generation() -> serde_json::Value {
+    json!({
+        "do_sample": true,
+        "temperature": 0.5,
+        "top_k": 20,
+        "top_p": 0.9,
+        "eos_token_id": [4, 0],
+        "pad_token_id": 0,
+    })
+}
+
+fn tokenizer_config(context_length: usize) -> serde_json::Value {
+    let marker = |content: &str| {
+        json!({
+            "content": content, "lstrip": false, "normalized": false, "rstrip": false,
+            "single_word": false, "special": true,
+        })
+    };
+    let markers: serde_json::Map<String, serde_json::Value> = (0..)
+        .zip(markup::MARKERS)
+        .map(|(id, text): (u32, &str)| (id.to_string(), marker(text)))
+        .collect();
+    json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "added_tokens_decoder": markers,
+        "bos_token": null,
+        "eos_token": markup::END_OF_TURN,
+        "pad_token": markup::END_OF_TEXT,
+        "add_bos_token": false,
+        "add_eos_token": false,
+        "clean_up_tokenization_spaces": false,
+        "model_max_length": context_length,
+        "chat_template": markup::CHAT_TEMPLATE,
+    })
+}
+
+/// Name, shape and values under the names Hugging Face uses.
+type Named = (String, Vec<usize>, Vec<f32>);
+
+/// Splits the joint matrices into the ones the folder's readers expect.
+fn named(network: &Network) -> Result<Vec<Named>> {
+    let shape = &network.shape;
+    let (hidden, dim) = (shape.hidden_size, shape.head_dim());
+    let mut all: Vec<Named> = Vec::new();
+    for (name, var) in network.parameters() {
+        let values = var.flatten_all()?.to_vec1::<f32>()?;
+        let parts: Vec<(&str, usize)> = match name.rsplit('.').next().unwrap_or_default() {
+            "embedding" => vec![("model.embed_tokens", shape.vocab_size)],
+            "final_norm" => vec![("model.norm", 0)],
+            "attention_norm" => vec![("input_layernorm", 0)],
+            "mlp_norm" => vec![("post_attention_layernorm", 0)],
+            "joint" => vec![
+                ("self_attn.q_proj", shape.heads * dim),
+                ("self_attn.k_proj", shape.key_heads * dim),
+                ("self_attn.v_proj", shape.key_heads * dim),
+            ],
+            "attention_out" => vec![("self_attn.o_proj", hidden)],
+            "gate_up" => vec![
+                ("mlp.gate_proj", shape.intermediate_size),
+                ("mlp.up_proj", shape.intermediate_size),
+            ],
+            _ => vec![("mlp.down_proj", hidden)],
+        };
+        let prefix = match name.split_once('.') {
+            Some((layer, _)) => format!("model.layers.{layer}."),
+            None => String::new(),
+        };
+        let columns = var.dims().last().copied().unwrap_or(1);
+        let mut at = 0;
+        for (part, rows) in parts {
+            // Rows of 0 stand for a vector.
+            let dims = if rows == 0 { vec![columns] } else { vec![rows, columns] };
+            let count = dims.iter().product::<usize>();
+            all.push((format!("{prefix}{part}.weight"), dims, values[at..at + count].to_vec()));
+            at += count;
+        }
+    }
+    Ok(all)
+}
+
+fn weights(network: &Network, precision: Precision) -> Result<Vec<u8>> {
+    let dtype = match precision {
+        Precision::F16 => Dtype::F16,
+        Precision::F32 => Dtype::F32,
+    };
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = named(network)?
+        .into_iter()
+        .map(|(name, dims, values)| {
+            let data = match precision {
+                Precision::F16 => {
+                    values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
+                }
+                Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            };
+            (name, dims, data)
+        })
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(name, dims, data)| Ok((name, TensorView::new(dtype, dims.clone(), data)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let facts = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    Ok(safetensors::serialize(views, Some(facts))?)
+}

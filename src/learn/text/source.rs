@@ -1,0 +1,191 @@
+//! The hand-written source: topics in TOML files, each with several ways to ask and to answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::platform::Problem;
+
+/// Everything in one folder of TOML files.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// What a `{name}` may stand for.
+    #[serde(default)]
+    pub slots: BTreeMap<String, Vec<String>>,
+    /// System prompts that may open a conversation.
+    #[serde(default)]
+    pub system: Vec<String>,
+    #[serde(default, rename = "topic")]
+    pub topics: Vec<Topic>,
+}
+
+/// One thing to talk about.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// Unique; follow-ups and errors name it.
+    pub name: String,
+    /// How often it comes up beside the others; 1 when left out.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Where in a conversation it belongs.
+    #[serde(default)]
+    pub place: Place,
+    /// Ways to ask.
+    pub ask: Vec<String>,
+    /// Ways to ask that training never sees.
+    #[serde(default)]
+    pub held_out: Vec<String>,
+    /// Ways to answer.
+    pub say: Vec<String>,
+    /// Values that go together: one row fills its slots in question and answer alike.
+    #[serde(default)]
+    pub rows: Vec<BTreeMap<String, String>>,
+    /// What may be asked next, in this order; each may be left out.
+    #[serde(default)]
+    pub follow: Vec<FollowUp>,
+}
+
+/// A turn that only makes sense after its topic; it shares the topic's slots.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowUp {
+    pub ask: Vec<String>,
+    #[serde(default)]
+    pub held_out: Vec<String>,
+    pub say: Vec<String>,
+}
+
+/// Where in a conversation a topic belongs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    #[default]
+    Anywhere,
+    /// Only as the first turn.
+    Opening,
+    /// Only after another turn.
+    Later,
+    /// Only as the last turn.
+    Closing,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Source {
+    /// Reads every `.toml` file of a folder, in the order of their names.
+    ///
+    /// # Errors
+    /// When a file cannot be read or understood, or the whole does not hold together: a topic
+    /// without a way to ask or answer, a name used twice, a slot that nothing fills, a held-out
+    /// question that is also trained on.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .with_context(|| Problem::new("cannot read this folder").at(folder))?
+            .filter_map(|entry| entry.ok().map(|e| e.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+            .collect();
+        files.sort();
+        let mut all = Self::default();
+        for file in files {
+            let text = std::fs::read_to_string(&file)
+                .with_context(|| Problem::new("cannot read this source").at(&file))?;
+            let part: Self = toml::from_str(&text)
+                .map_err(|e| Problem::new(e.to_string().replace('\n', " ")).at(&file))?;
+            all.slots.extend(part.slots);
+            all.system.extend(part.system);
+            all.topics.extend(part.topics);
+        }
+        all.check().with_context(|| Problem::new("the source does not hold together").at(folder))?;
+        Ok(all)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(!self.topics.is_empty(), "there is no topic");
+        let mut names = BTreeSet::new();
+        let mut trained = BTreeSet::new();
+        let mut held_out = Vec::new();
+        for topic in &self.topics {
+            let name = &topic.name;
+            ensure!(names.insert(name), "topic `{name}` is there twice");
+            ensure!(topic.weight > 0.0, "topic `{name}` has no weight");
+            let turns = topic.turns();
+            for (ask, held, say) in &turns {
+                ensure!(!ask.is_empty() && !say.is_empty(), "topic `{name}` has an empty turn");
+                trained.extend(ask.iter().map(|a| normal(a)));
+                held_out.extend(held.iter().map(|h| (name, normal(h))));
+                for text in ask.iter().chain(*held).chain(*say) {
+                    for slot in slots_of(text) {
+                        let filled = self.slots.get(slot).is_some_and(|values| !values.is_empty())
+                            || topic.rows.iter().all(|row| row.contains_key(slot))
+                                && !topic.rows.is_empty();
+                        ensure!(filled, "topic `{name}`: nothing fills {{{slot}}}");
+                    }
+                }
+            }
+        }
+        for (name, question) in held_out {
+            ensure!(
+                !trained.contains(&question),
+                "topic `{name}`: the held-out question `{question}` is trained on"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Topic {
+    /// Every turn as (ways to ask, held-out ways to ask, ways to answer).
+    pub fn turns(&self) -> Vec<(&Vec<String>, &Vec<String>, &Vec<String>)> {
+        let mut turns = vec![(&self.ask, &self.held_out, &self.say)];
+        turns.extend(self.follow.iter().map(|f| (&f.ask, &f.held_out, &f.say)));
+        turns
+    }
+}
+
+/// A question as it is compared: letters and digits only, in lower case.
+pub fn normal(question: &str) -> String {
+    let words: Vec<String> = question
+        .split_whitespace()
+        .map(|w| w.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase())
+        .filter(|w| !w.is_empty())
+        .collect();
+    words.join(" ")
+}
+
+/// The names in braces of a text.
+pub fn slots_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Source> {
+        let source: Source = toml::from_str(text)?;
+        source.check()?;
+        Ok(source)
+    }
+
+    #[test]
+    fn mistakes_in_the_source_are_found() {
+        let topic = "[[topic]]\nname = 'a'\nask = ['Why?']\nsay = ['So.']\n";
+        assert!(parse(topic).is_ok());
+        for (bad, why) in [
+            (format!("{topic}{topic}"), "twice"),
+            (topic.replace("So.", "So, {who}."), "who"),
+            (topic.replace("say", "held_out = ['why']\nsay"), "held-out"),
+            (topic.replace("['So.']", "[]"), "empty"),
+            (String::new(), "no topic"),
+        ] {
+            let error = parse(&bad).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

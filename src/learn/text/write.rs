@@ -1,0 +1,60 @@
+//! `learn text`: the composed conversations as files that `learn base` reads.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::{Composer, Part, Source};
+use crate::platform::Problem;
+
+/// Write conversations to train on, out of a folder of topics.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TextArgs {
+    /// The folder with the topics, as TOML files.
+    #[arg(long, value_name = "DIR", default_value = "models/starter/source")]
+    pub source: PathBuf,
+    /// The folder to write `training.jsonl` and `held-out.jsonl` into.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Conversations to train on.
+    #[arg(long, default_value_t = 12_000)]
+    pub conversations: usize,
+    /// Conversations of held-out phrasings.
+    #[arg(long, default_value_t = 300)]
+    pub held_out: usize,
+    /// Everything random follows from it.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Writes both files.
+///
+/// # Errors
+/// When the source is not in order or the folder cannot be written.
+pub fn run(args: &TextArgs, mut tell: impl FnMut(&str)) -> Result<()> {
+    let source = Source::read(&args.source)?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| Problem::new("cannot make this folder").at(&args.out))?;
+    for (name, part, count) in [
+        ("training.jsonl", Part::Training, args.conversations),
+        ("held-out.jsonl", Part::HeldOut, args.held_out),
+    ] {
+        let path = args.out.join(name);
+        let mut composer = Composer::new(&source, part, args.seed);
+        let bytes = write(&path, &mut composer, count)
+            .with_context(|| Problem::new("cannot write").at(&path))?;
+        tell(&format!("{}: {count} conversations, {bytes} bytes", path.display()));
+    }
+    Ok(())
+}
+
+fn write(path: &Path, composer: &mut Composer<'_>, count: usize) -> std::io::Result<u64> {
+    let mut out = BufWriter::new(File::create(path)?);
+    for _ in 0..count {
+        writeln!(out, "{}", json!({ "messages": composer.conversation() }))?;
+    }
+    out.into_inner()?.metadata().map(|m| m.len())
+}

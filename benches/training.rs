@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
         let mut optimizer = AdamW::fresh(&network)?;
         let mut step = || -> anyhow::Result<f64> {
             let begun = Instant::now();
-            let grads = network.loss(&batch)?.backward()?;
+            let grads = [network.loss(&batch)?.backward()?];
             optimizer.step(&network, &grads, &StepSize::default())?;
             Ok(begun.elapsed().as_secs_f64())
         };

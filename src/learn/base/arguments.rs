@@ -64,6 +64,10 @@ pub struct BaseArgs {
     /// Take up the run this folder holds, where it was left.
     #[arg(long)]
     pub resume: bool,
+    /// Parts of a batch computed side by side, one thread each; with 1, all threads work on the
+    /// whole batch together. Better than 1 on a busy computer.
+    #[arg(long, default_value_t = 1)]
+    pub workers: usize,
     /// Seconds between two saves.
     #[arg(long, default_value_t = 60)]
     pub save_every: u64,
@@ -96,6 +100,7 @@ impl BaseArgs {
             learning_rate: 2e-3,
             seed: 1,
             resume: false,
+            workers: 1,
             save_every: 60,
             device: "cpu".to_owned(),
             precision: Precision::F16,

@@ -1,7 +1,6 @@
 //! The finished model as an ordinary Hugging Face folder.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -10,8 +9,9 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 use tokenizers::Tokenizer;
 
-use super::{files, markup};
+use super::markup;
 use crate::learn::network::{Network, NetworkShape};
+use crate::platform::atomic;
 
 /// How the weights are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -34,15 +34,17 @@ pub fn write(
 ) -> Result<()> {
     let pretty = |name: &str, value: &serde_json::Value| {
         let text = serde_json::to_string_pretty(value)? + "\n";
-        files::replace(&folder.join(name), |out| out.write_all(text.as_bytes()))
+        atomic::write(&folder.join(name), text.as_bytes())?;
+        anyhow::Ok(())
     };
     pretty("config.json", &config(&network.shape, precision))?;
     pretty("generation_config.json", &generation())?;
     pretty("tokenizer_config.json", &tokenizer_config(network.shape.context_length))?;
     let text = tokenizer.to_string(false).map_err(|e| anyhow!("writing the tokenizer: {e}"))?;
-    files::replace(&folder.join("tokenizer.json"), |out| out.write_all(text.as_bytes()))?;
+    atomic::write(&folder.join("tokenizer.json"), text.as_bytes())?;
     let weights = weights(network, precision)?;
-    files::replace(&folder.join("model.safetensors"), |out| out.write_all(&weights))
+    atomic::write(&folder.join("model.safetensors"), &weights)?;
+    Ok(())
 }
 
 fn config(shape: &NetworkShape, precision: Precision) -> serde_json::Value {

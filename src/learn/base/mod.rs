@@ -5,7 +5,7 @@ pub mod arguments;
 pub mod corpus;
 pub mod evaluate;
 pub mod export;
-mod files;
+pub mod gradients;
 pub mod markup;
 pub mod optimizer;
 pub mod packing;

@@ -82,17 +82,22 @@ impl AdamW {
         self.moments.iter().map(of).collect()
     }
 
-    /// Moves every parameter against its gradient; returns the gradients' norm before clipping.
+    /// Moves every parameter against the sum of its gradients; returns their norm before clipping.
     ///
     /// # Errors
     /// When a parameter has no gradient, or the norm is not finite (nothing is changed then).
-    pub fn step(&mut self, network: &Network, grads: &GradStore, size: &StepSize) -> Result<f64> {
+    pub fn step(&mut self, network: &Network, grads: &[GradStore], size: &StepSize) -> Result<f64> {
         let parameters = network.parameters();
         let mut found = Vec::new();
         let mut total = 0.0;
         for (name, var) in &parameters {
-            let grad = grads.get(var).with_context(|| format!("no gradient for {name}"))?;
-            total += sum_of_squares(grad)?;
+            let parts = grads.iter().map(|g| g.get(var)).collect::<Option<Vec<_>>>();
+            let parts = parts.with_context(|| format!("no gradient for {name}"))?;
+            let mut grad = parts.first().context("no gradients")?.contiguous()?;
+            for part in &parts[1..] {
+                grad = (grad + *part)?;
+            }
+            total += sum_of_squares(&grad)?;
             found.push(grad);
         }
         let norm = total.sqrt();
@@ -110,9 +115,9 @@ impl AdamW {
             };
             match moments {
                 Moments::Cpu(both) => {
-                    var.inplace_op2(&grad.contiguous()?, &InPlace { update: &update, both })?;
+                    var.inplace_op2(&grad, &InPlace { update: &update, both })?;
                 }
-                Moments::Device(first, second) => update.on_device(var, grad, first, second)?,
+                Moments::Device(first, second) => update.on_device(var, &grad, first, second)?,
             }
         }
         Ok(norm)

@@ -2,7 +2,6 @@
 //! one step, so that a kill at any moment leaves a whole one.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -10,11 +9,10 @@ use candle_core::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::files;
 use super::optimizer::AdamW;
 use super::schedule::Length;
 use crate::learn::network::{Network, NetworkShape};
-use crate::platform::Problem;
+use crate::platform::{Problem, atomic};
 
 /// Where a run stands, and what must be the same when it is taken up again. Together with the
 /// seed the position says which draws come next: they are counter-based.
@@ -64,7 +62,8 @@ pub fn save(path: &Path, network: &Network, optimizer: &AdamW, position: &Positi
         .collect::<Result<Vec<_>>>()?;
     let facts = HashMap::from([(KEY.to_owned(), serde_json::to_string(position)?)]);
     let file = safetensors::serialize(views, Some(facts))?;
-    files::replace(path, |out| out.write_all(&file))
+    atomic::write(path, &file)?;
+    Ok(())
 }
 
 /// Reads the state back.

@@ -129,3 +129,30 @@ fn the_fused_network_is_the_plain_one() {
         assert!((fused - plain).abs() < 2e-5, "{i}: {fused} against {plain}");
     }
 }
+
+#[test]
+fn workers_apart_compute_what_all_do_together() {
+    let args = micro(tempfile::tempdir().unwrap().path(), 1);
+    let network = Network::fresh(args.shape(64), 3, &candle_core::Device::Cpu).unwrap();
+    let documents: Vec<Vec<u32>> =
+        (0..30_u32).map(|d| (0..5 + d % 9).map(|i| (i * 7 + d) % 64).collect()).collect();
+    let batch = packing::Epoch::new(&documents, 16, 1, 0).batch(0, 5);
+    let results: Vec<(f64, Vec<f32>)> = [1, 2]
+        .into_iter()
+        .map(|workers| {
+            let workers = gradients::Workers::new(workers).unwrap();
+            let (loss, grads) = workers.compute(&network, &batch).unwrap();
+            let mut values = Vec::new();
+            for (_, var) in network.parameters() {
+                let parts = grads.iter().map(|g| g.get(var).unwrap().clone());
+                let sum = parts.reduce(|a, b| (a + b).unwrap()).unwrap();
+                values.extend(sum.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            }
+            (loss, values)
+        })
+        .collect();
+    assert!((results[0].0 - results[1].0).abs() < 1e-5);
+    for (together, apart) in results[0].1.iter().zip(&results[1].1) {
+        assert!((together - apart).abs() < 1e-5, "{together} against {apart}");
+    }
+}

@@ -9,13 +9,14 @@ use tokenizers::Tokenizer;
 
 use super::arguments::BaseArgs;
 use super::corpus::{self, Document};
+use super::gradients::Workers;
 use super::optimizer::{AdamW, StepSize};
 use super::packing::Epoch;
 use super::progress::{self, Progress};
 use super::state::Position;
-use super::{evaluate, export, files, schedule, state, vocabulary};
+use super::{evaluate, export, schedule, state, vocabulary};
 use crate::learn::network::Network;
-use crate::platform::{Cancelled, Problem};
+use crate::platform::{Cancelled, Problem, atomic};
 
 /// The state of an unfinished run, inside the folder to be written.
 pub const STATE_FILE: &str = "training.safetensors";
@@ -105,7 +106,8 @@ pub fn run(
     };
     let mut last_save = Instant::now();
     let mut last_line = Instant::now();
-    let stopped = train(&network, &mut optimizer, &mut position, &encoded, |step| {
+    let workers = Workers::new(args.workers)?;
+    let stopped = train(&network, &mut optimizer, &mut position, &encoded, &workers, |step| {
         if last_line.elapsed().as_secs() >= 2 || step.position.steps == 1 {
             last_line = Instant::now();
             tell(&step.progress.line(step.position.steps, step.position.seconds));
@@ -153,6 +155,7 @@ pub fn train(
     optimizer: &mut AdamW,
     position: &mut Position,
     documents: &[Vec<u32>],
+    workers: &Workers,
     mut after: impl FnMut(Step<'_>) -> Result<bool>,
 ) -> Result<Option<f64>> {
     let mut progress = Progress::new(position.length);
@@ -179,10 +182,8 @@ pub fn train(
             ),
             ..StepSize::default()
         };
-        let loss = network.loss(&batch)?;
-        let grads = loss.backward()?;
+        let (loss, grads) = workers.compute(network, &batch)?;
         optimizer.step(network, &grads, &size)?;
-        let loss = f64::from(loss.to_scalar::<f32>()?);
         ensure!(loss.is_finite(), "the loss is no longer finite at step {}", position.steps);
         let tokens = batch.ids.len() as u64;
         let seconds = begun.elapsed().as_secs_f64();
@@ -221,7 +222,7 @@ fn tokenizer(args: &BaseArgs, documents: &[Document], resuming: bool) -> Result<
     let text = tokenizer
         .to_string(false)
         .map_err(|e| anyhow::anyhow!("writing the tokenizer: {e}"))?;
-    files::replace(&path, |out| out.write_all(text.as_bytes()))?;
+    atomic::write(&path, text.as_bytes())?;
     Ok(tokenizer)
 }
 

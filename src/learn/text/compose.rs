@@ -136,7 +136,10 @@ impl<'a> Composer<'a> {
             out = out.to_lowercase();
         }
         if self.draws.chance(0.25) {
-            out = out.trim_end_matches(['?', '.', '!']).to_owned();
+            let bare = out.trim_end_matches(['?', '.', '!']);
+            if !bare.is_empty() {
+                out = bare.to_owned();
+            }
         }
         if self.draws.chance(0.05) {
             out = self.swapped(&out);

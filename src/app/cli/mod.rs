@@ -5,6 +5,7 @@
 
 mod doctor;
 mod inspect;
+mod learn;
 mod output;
 mod probe;
 mod say;
@@ -42,6 +43,9 @@ enum Verb {
     Inspect(inspect::InspectArgs),
     /// Report devices, folders, models found and why others were skipped.
     Doctor,
+    /// Train on this computer.
+    #[command(subcommand)]
+    Learn(learn::LearnVerb),
 }
 
 /// How a model is brought into memory, for every verb that loads one.
@@ -107,6 +111,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Probe(args)) => probe::run(&args),
         Some(Verb::Inspect(args)) => inspect::run(&args),
         Some(Verb::Doctor) => doctor::run(),
+        Some(Verb::Learn(verb)) => learn::run(verb),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -39,9 +39,13 @@ fn a_micro_model_learns_a_sentence_by_heart() {
     let dir = tempfile::tempdir().unwrap();
     let args = micro(dir.path(), 90);
     let mut first = None;
-    let outcome = run(&args, || false, |line| {
-        first = first.or(line.split("loss ").nth(1).and_then(|l| l[..5].parse::<f64>().ok()));
-    })
+    let outcome = run(
+        &args,
+        || false,
+        |line| {
+            first = first.or(line.split("loss ").nth(1).and_then(|l| l[..5].parse::<f64>().ok()));
+        },
+    )
     .unwrap();
     assert!(first.unwrap() > 4.0, "it begins knowing nothing: {first:?}");
     assert!(outcome.perplexity < 1.5, "{outcome:?}");
@@ -106,8 +110,7 @@ fn a_broken_state_is_refused_by_name() {
 #[test]
 fn the_fused_network_is_the_plain_one() {
     let args = micro(tempfile::tempdir().unwrap().path(), 1);
-    let mut network =
-        Network::fresh(args.shape(64), 3, &candle_core::Device::Cpu).unwrap();
+    let mut network = Network::fresh(args.shape(64), 3, &candle_core::Device::Cpu).unwrap();
     let documents: Vec<Vec<u32>> =
         (0..9_u32).map(|d| (0..5 + d).map(|i| (i * 7 + d) % 64).collect()).collect();
     let batch = packing::Epoch::new(&documents, 16, 1, 0).batch(0, 3);

@@ -219,9 +219,8 @@ fn tokenizer(args: &BaseArgs, documents: &[Document], resuming: bool) -> Result<
         return vocabulary::open(&path);
     }
     let tokenizer = vocabulary::train(documents, args.vocab)?;
-    let text = tokenizer
-        .to_string(false)
-        .map_err(|e| anyhow::anyhow!("writing the tokenizer: {e}"))?;
+    let text =
+        tokenizer.to_string(false).map_err(|e| anyhow::anyhow!("writing the tokenizer: {e}"))?;
     atomic::write(&path, text.as_bytes())?;
     Ok(tokenizer)
 }
@@ -247,7 +246,10 @@ fn same_run(args: &BaseArgs, position: &Position, fingerprint: &str, path: &Path
     let differs = [
         ("the text", position.data_fingerprint != fingerprint),
         ("the network's sizes", position.shape != shape),
-        ("the batch or sequence", (position.batch, position.sequence) != (args.batch, args.sequence)),
+        (
+            "the batch or sequence",
+            (position.batch, position.sequence) != (args.batch, args.sequence),
+        ),
         ("the seed", position.seed != args.seed),
     ];
     match differs.iter().find(|(_, differs)| *differs) {

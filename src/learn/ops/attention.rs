@@ -245,7 +245,8 @@ impl Attention {
                 vector::wide(
                     #[inline(always)]
                     || {
-                        let rows = scores.chunks_exact(width).zip(score_grads.chunks_exact_mut(width));
+                        let rows =
+                            scores.chunks_exact(width).zip(score_grads.chunks_exact_mut(width));
                         for (p, g) in rows {
                             let mean = vector::dot(p, g);
                             for (g, p) in g.iter_mut().zip(p) {
@@ -304,17 +305,20 @@ impl CustomOp1 for Attention {
         let s = &self.shape;
         let joint = slices::of_argument(storage, layout)?;
         let (dim, length, group) = (s.head_dim, s.sequence, s.heads / s.key_heads);
-        let joint_of = |b: usize| &joint[b * length * s.joint_width()..][..length * s.joint_width()];
+        let joint_of =
+            |b: usize| &joint[b * length * s.joint_width()..][..length * s.joint_width()];
         let parts = self.tasks(|b, key_head| self.forward_task(joint_of(b), b, key_head));
         let width = s.heads * dim;
         let mut y = vec![0.0; s.batch * length * width];
-        y.par_chunks_mut(length * width).zip(parts.par_chunks(s.key_heads)).for_each(|(y, parts)| {
-            let heads = parts.iter().flat_map(|part| part.chunks_exact(length * dim));
-            for (head, rows) in heads.enumerate() {
-                debug_assert!(head < group * s.key_heads);
-                place(rows, dim, y, width, head);
-            }
-        });
+        y.par_chunks_mut(length * width).zip(parts.par_chunks(s.key_heads)).for_each(
+            |(y, parts)| {
+                let heads = parts.iter().flat_map(|part| part.chunks_exact(length * dim));
+                for (head, rows) in heads.enumerate() {
+                    debug_assert!(head < group * s.key_heads);
+                    place(rows, dim, y, width, head);
+                }
+            },
+        );
         Ok((CpuStorage::F32(y), (s.batch * length, width).into()))
     }
 

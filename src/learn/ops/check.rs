@@ -73,8 +73,7 @@ pub fn gradients(
                 let mut moved = base.clone();
                 moved[element] += shift;
                 let mut arguments = arguments.to_vec();
-                arguments[i] =
-                    Tensor::from_vec(moved, argument.shape(), &Device::Cpu).unwrap();
+                arguments[i] = Tensor::from_vec(moved, argument.shape(), &Device::Cpu).unwrap();
                 f64::from(weighted_sum(&fused(&arguments).unwrap()).to_scalar::<f32>().unwrap())
             };
             let slope = ((at(STEP) - at(-STEP)) / f64::from(2.0 * STEP)) as f32;

@@ -61,9 +61,8 @@ impl CustomOp2 for RmsNorm {
         let (rows, width) = l1.shape().dims2()?;
         let (x, gain) = (slices::of_argument(s1, l1)?, slices::of_argument(s2, l2)?);
         let mut y = vec![0.0; rows * width];
-        y.par_chunks_mut(ROWS_PER_TASK * width)
-            .zip(x.par_chunks(ROWS_PER_TASK * width))
-            .for_each(|(y, x)| {
+        y.par_chunks_mut(ROWS_PER_TASK * width).zip(x.par_chunks(ROWS_PER_TASK * width)).for_each(
+            |(y, x)| {
                 vector::wide(
                     #[inline(always)]
                     || {
@@ -75,7 +74,8 @@ impl CustomOp2 for RmsNorm {
                         }
                     },
                 );
-            });
+            },
+        );
         Ok((CpuStorage::F32(y), (rows, width).into()))
     }
 
@@ -124,10 +124,7 @@ impl CustomOp2 for RmsNorm {
                 })
             })
         })?;
-        Ok((
-            Some(slices::tensor(x_grad, (rows, width))?),
-            Some(slices::tensor(gain_grad, width)?),
-        ))
+        Ok((Some(slices::tensor(x_grad, (rows, width))?), Some(slices::tensor(gain_grad, width)?)))
     }
 }
 

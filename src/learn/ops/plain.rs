@@ -81,7 +81,8 @@ pub fn causal_attention(joint: &Tensor, shape: &AttentionShape) -> Result<Tensor
     };
     let keys = repeat(rotate(&split(heads, key_heads)?, &cos, &sin)?)?;
     let values = repeat(split(heads + key_heads, key_heads)?)?;
-    let scores = queries.matmul(&keys.transpose(2, 3)?)?.affine(1.0 / (head_dim as f64).sqrt(), 0.0)?;
+    let scores =
+        queries.matmul(&keys.transpose(2, 3)?)?.affine(1.0 / (head_dim as f64).sqrt(), 0.0)?;
     let scores = scores.broadcast_add(&mask(shape, joint)?)?;
     softmax(&scores)?
         .matmul(&values)?

@@ -33,14 +33,19 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 8.333_452e-3;
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_5e-1;
-    p = p * r + 5.000_000_1e-1;
+    p = p * r + 0.5;
     let e = p * r * r + r + 1.0;
     f32::from_bits((((n as i32) + 127) << 23) as u32) * e
 }
 
 /// Sixteen partial sums, folded at the end in one fixed order.
 #[inline(always)]
-fn fold(values: &[f32], start: f32, term: impl Fn(f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+fn fold(
+    values: &[f32],
+    start: f32,
+    term: impl Fn(f32) -> f32,
+    join: impl Fn(f32, f32) -> f32,
+) -> f32 {
     let mut lanes = [start; 16];
     let chunks = values.chunks_exact(16);
     let rest = chunks.remainder();
@@ -52,7 +57,7 @@ fn fold(values: &[f32], start: f32, term: impl Fn(f32) -> f32, join: impl Fn(f32
     for (lane, &value) in lanes.iter_mut().zip(rest) {
         *lane = join(*lane, term(value));
     }
-    lanes.into_iter().fold(start, |a, b| join(a, b))
+    lanes.into_iter().fold(start, join)
 }
 
 /// The largest value, minus infinity of none.

@@ -71,8 +71,7 @@ impl<'a> Composer<'a> {
     /// A topic of this place, by weight.
     fn topic(&mut self, place: Place) -> Option<&'a Topic> {
         let fits = |topic: &&Topic| {
-            topic.place == place
-                && (self.part == Part::Training || !topic.held_out.is_empty())
+            topic.place == place && (self.part == Part::Training || !topic.held_out.is_empty())
         };
         let topics: Vec<&'a Topic> = self.source.topics.iter().filter(fits).collect();
         let mut left = self.draws.unit() * topics.iter().map(|t| t.weight).sum::<f64>();

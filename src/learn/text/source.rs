@@ -101,7 +101,8 @@ impl Source {
             all.system.extend(part.system);
             all.topics.extend(part.topics);
         }
-        all.check().with_context(|| Problem::new("the source does not hold together").at(folder))?;
+        all.check()
+            .with_context(|| Problem::new("the source does not hold together").at(folder))?;
         Ok(all)
     }
 

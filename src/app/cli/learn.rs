@@ -1,0 +1,57 @@
+//! `tiller learn`: training in the terminal, with a progress line; Ctrl-C saves and stops.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::learn::{base, text};
+use crate::platform::{Cancelled, interrupt};
+
+/// What can be learnt.
+#[derive(Debug, Subcommand)]
+pub enum LearnVerb {
+    /// Train a small language model from scratch and write it as a Hugging Face folder.
+    Base(Box<base::BaseArgs>),
+    /// Write conversations to train on, out of a folder of topics.
+    Text(text::TextArgs),
+}
+
+/// Runs one of them; a run that Ctrl-C ended was saved and is no failure.
+pub fn run(verb: LearnVerb) -> Result<()> {
+    let outcome = match verb {
+        LearnVerb::Base(args) => {
+            interrupt::watch();
+            base::run(&args, interrupt::pressed, progress_lines()).map(|_| ())
+        }
+        LearnVerb::Text(args) => text::run(&args, |line| eprintln!("{line}")),
+    };
+    match outcome {
+        Err(error) if error.is::<Cancelled>() => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Progress lines replace each other on a terminal; elsewhere one in thirty is kept.
+fn progress_lines() -> impl FnMut(&str) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut open = false;
+    let mut seen = 0_u32;
+    move |line: &str| {
+        let mut out = std::io::stderr().lock();
+        let step = line.starts_with("step ");
+        if step && !terminal {
+            seen += 1;
+            if seen % 30 == 1 {
+                writeln!(out, "{line}").ok();
+            }
+        } else if step {
+            write!(out, "\r\x1b[2K{line}").ok();
+            out.flush().ok();
+            open = true;
+        } else {
+            let end = if std::mem::take(&mut open) { "\n" } else { "" };
+            writeln!(out, "{end}{line}").ok();
+        }
+    }
+}

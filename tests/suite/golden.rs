@@ -170,7 +170,10 @@ fn steps_and_chunks_equal_one_prefill() {
 #[test]
 fn rows_equal_single_runs() {
     for name in CASES {
-        for plain in [false, true] {
+        // Candle's operations ask nothing of a family that these two do not ask.
+        let ways: &[bool] =
+            if ["mistral", "gemma2"].contains(&name) { &[false, true] } else { &[false] };
+        for plain in ways.iter().copied() {
             let ids = Expected::of(name).ids("ids");
             let (prompt, rest) = ids.split_at(11);
             let mut decoder = load(name, ROOM);

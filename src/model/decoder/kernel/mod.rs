@@ -1,11 +1,14 @@
 //! The inner loops of attention over f32 slices.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 use super::activation::capped;
 use super::attention::Scoring;
 use super::host;
 use super::lanes::{LANES, exponential, fold, for_this_processor, largest, multiply_add, sum_of};
 
-/// Keys (or values) that meet a query at a time.
+/// Values that meet a row of weights at a time.
 const TILE: usize = 4;
 
 /// Keys and values of some positions: `[…, capacity, head_size]`, of which `len` are held.
@@ -61,64 +64,32 @@ pub(super) fn attend(
     out
 }
 
-for_this_processor! {
-    /// `scores[q · width + k] = queries[q] · keys[k]`; each key is read once for all queries.
-    score(queries: &[f32], keys: &[f32], size: usize, scores: &mut [f32], width: usize) = score_body
+/// `scores[q · width + k] = queries[q] · keys[k]`; each key is read once for all queries.
+fn score(queries: &[f32], keys: &[f32], size: usize, scores: &mut [f32], width: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if size.is_multiple_of(LANES) && avx2::available() {
+        // SAFETY: the processor has just said that it can.
+        let done = unsafe { avx2::score(queries, keys, size, scores, width) };
+        return score_plain(queries, &keys[done * size..], size, &mut scores[done..], width);
+    }
+    score_plain(queries, keys, size, scores, width);
 }
 
-#[inline(always)]
-fn score_body<const FUSED: bool>(
-    queries: &[f32],
-    keys: &[f32],
-    size: usize,
-    scores: &mut [f32],
-    width: usize,
-) {
-    for (tile, keys) in keys.chunks(TILE * size).enumerate() {
+fn score_plain(queries: &[f32], keys: &[f32], size: usize, scores: &mut [f32], width: usize) {
+    for (index, key) in keys.chunks_exact(size).enumerate() {
         for (query, scores) in queries.chunks_exact(size).zip(scores.chunks_mut(width)) {
-            let scores = &mut scores[tile * TILE..];
-            if keys.len() == TILE * size {
-                scores[..TILE].copy_from_slice(&dots::<FUSED>(query, keys));
-            } else {
-                for (score, key) in scores.iter_mut().zip(keys.chunks_exact(size)) {
-                    *score = dot::<FUSED>(query, key);
-                }
-            }
+            scores[index] = dot(query, key);
         }
     }
 }
 
-/// One query with `TILE` keys at once: a register of the query serves four products.
-#[inline(always)]
-fn dots<const FUSED: bool>(query: &[f32], keys: &[f32]) -> [f32; TILE] {
-    let size = query.len();
-    let (a, rest) = keys.split_at(size);
-    let (b, rest) = rest.split_at(size);
-    let (c, d) = rest.split_at(size);
-    let mut lanes = [[0.0f32; LANES]; TILE];
-    let (query, query_rest) = query.as_chunks::<LANES>();
-    let groups = [a, b, c, d].map(|key| key.as_chunks::<LANES>().0);
-    for (at, query) in query.iter().enumerate() {
-        for (lanes, key) in lanes.iter_mut().zip(groups) {
-            let key = &key[at];
-            for lane in 0..LANES {
-                lanes[lane] = multiply_add::<FUSED>(query[lane], key[lane], lanes[lane]);
-            }
-        }
-    }
-    let mut sums = lanes.map(fold);
-    let done = size - query_rest.len();
-    for (sum, key) in sums.iter_mut().zip([a, b, c, d]) {
-        for (x, y) in query_rest.iter().zip(&key[done..]) {
-            *sum = multiply_add::<FUSED>(*x, *y, *sum);
-        }
-    }
-    sums
+for_this_processor! {
+    /// The product of a query and a key.
+    dot(query: &[f32], key: &[f32]) -> f32 = dot_body
 }
 
-/// The same sum for one key, in the same order.
 #[inline(always)]
-fn dot<const FUSED: bool>(query: &[f32], key: &[f32]) -> f32 {
+fn dot_body<const FUSED: bool>(query: &[f32], key: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (groups, rest) = query.as_chunks::<LANES>();
     let (key_groups, key_rest) = key.as_chunks::<LANES>();
@@ -194,5 +165,89 @@ fn softmax_body<const FUSED: bool>(row: &mut [f32], scoring: Scoring) {
     let scale = 1.0 / sum_of(row, |x| x);
     for x in row.iter_mut() {
         *x *= scale;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attention::Scoring;
+    use super::{Part, attend, score};
+
+    fn values(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|at| ((at * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0).collect()
+    }
+
+    #[test]
+    fn scores_are_products_whatever_the_tile() {
+        for (queries, keys, size) in [(1, 1, 8), (3, 9, 16), (2, 4, 64), (5, 7, 12), (1, 6, 80)] {
+            let (q, k) = (values(queries * size, 1), values(keys * size, 2));
+            let width = keys + 3;
+            let mut scores = vec![7.0; queries * width];
+            score(&q, &k, size, &mut scores, width);
+            for query in 0..queries {
+                for key in 0..keys {
+                    let exact: f64 = (0..size)
+                        .map(|at| f64::from(q[query * size + at]) * f64::from(k[key * size + at]))
+                        .sum();
+                    let ours = f64::from(scores[query * width + key]);
+                    assert!((ours - exact).abs() < 1e-4, "{ours} is not {exact}");
+                }
+                assert_eq!(scores[query * width + keys..][..3], [7.0; 3]);
+            }
+        }
+    }
+
+    /// Shared part and tails side by side, against the textbook in f64.
+    #[test]
+    fn one_softmax_runs_over_the_shared_part_and_the_tail() {
+        let (groups, rows, group, size) = (2, 3, 2, 8);
+        let (shared_len, tail_len, capacity, tail_capacity) = (9, 4, 11, 6);
+        let queries = values(groups * rows * group * size, 3);
+        let keys = values(groups * capacity * size, 4);
+        let mixed = values(groups * capacity * size, 5);
+        let tail_keys = values(groups * rows * tail_capacity * size, 6);
+        let tail_mixed = values(groups * rows * tail_capacity * size, 7);
+        let shared = Part { keys: &keys, values: &mixed, capacity, len: shared_len };
+        let tails =
+            Part { keys: &tail_keys, values: &tail_mixed, capacity: tail_capacity, len: tail_len };
+        for window in [None, Some(7), Some(3)] {
+            let scoring = Scoring { scale: 0.5, soft_cap: Some(2.0), window };
+            let out = attend(&queries, shared, Some(tails), [groups, rows, group, size], scoring);
+            let first = window.map_or(0, |window| shared_len + tail_len - window);
+            for (index, out) in out.chunks(size).enumerate() {
+                let (of, row) = (index / (rows * group), index / group % rows);
+                let query = &queries[index * size..(index + 1) * size];
+                let at = |position: usize| -> usize {
+                    if position < shared_len {
+                        (of * capacity + position) * size
+                    } else {
+                        ((of * rows + row) * tail_capacity + position - shared_len) * size
+                    }
+                };
+                let pick = |shared: &[f32], tail: &[f32], position: usize| -> Vec<f64> {
+                    let from = if position < shared_len { shared } else { tail };
+                    from[at(position)..at(position) + size].iter().map(|x| f64::from(*x)).collect()
+                };
+                let weights: Vec<f64> = (first..shared_len + tail_len)
+                    .map(|position| {
+                        let key = pick(&keys, &tail_keys, position);
+                        let product: f64 =
+                            key.iter().zip(query).map(|(k, q)| k * f64::from(*q)).sum();
+                        (2.0 * (product * 0.5 / 2.0).tanh()).exp()
+                    })
+                    .collect();
+                let sum: f64 = weights.iter().sum();
+                for (lane, out) in out.iter().enumerate() {
+                    let exact: f64 = weights
+                        .iter()
+                        .zip(first..)
+                        .map(|(weight, position)| {
+                            weight / sum * pick(&mixed, &tail_mixed, position)[lane]
+                        })
+                        .sum();
+                    assert!((f64::from(*out) - exact).abs() < 1e-5, "{out} is not {exact}");
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use half::{bf16, f16};
 
-use super::{Columns, Element, Product};
+use super::{Columns, Element, Product, unrolled};
 
 /// Bytes of activations kept close while a run of weight rows passes by.
 const NEAR_BYTES: usize = 192 * 1024;
@@ -130,36 +130,6 @@ unsafe fn block<T: Load>(p: &Product<'_, T>, xs: Range<usize>, ws: Range<usize>,
     }
 }
 
-/// Repeats a block for the constant indices below a literal. A debug build keeps loops over arrays
-/// as loops with checks, which would cost a factor of ten here.
-macro_rules! unrolled {
-    (1, $index:ident, $body:block) => {{
-        const $index: usize = 0;
-        $body
-    }};
-    (2, $index:ident, $body:block) => {
-        unrolled!(1, $index, $body);
-        {
-            const $index: usize = 1;
-            $body
-        }
-    };
-    (3, $index:ident, $body:block) => {
-        unrolled!(2, $index, $body);
-        {
-            const $index: usize = 2;
-            $body
-        }
-    };
-    (4, $index:ident, $body:block) => {
-        unrolled!(3, $index, $body);
-        {
-            const $index: usize = 3;
-            $body
-        }
-    };
-}
-
 /// Makes the function for tiles of so many weight rows by so many activation rows.
 macro_rules! tile {
     ($name:ident, $weight_rows:tt, $activation_rows:tt) => {
@@ -246,28 +216,4 @@ fn add_lanes(sums: __m256) -> f32 {
     let four = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums));
     let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-}
-
-/// Widens blocks of a 16-bit scale and 32 signed bytes.
-///
-/// # Safety
-/// The processor must be [`available`].
-#[target_feature(enable = "avx2,fma,f16c")]
-pub unsafe fn widen_q8_0(bytes: &[u8], out: &mut [f32]) {
-    let (blocks, rest) = bytes.as_chunks::<34>();
-    let (runs, short) = out.as_chunks_mut::<32>();
-    assert!(blocks.len() == runs.len() && rest.is_empty() && short.is_empty());
-    for (block, run) in blocks.iter().zip(runs) {
-        let scale = _mm256_set1_ps(f16::from_le_bytes([block[0], block[1]]).to_f32());
-        // SAFETY: 2 + 32 bytes are read of each block, 32 numbers written to each run.
-        unsafe {
-            let from = block.as_ptr().wrapping_add(2);
-            let to = run.as_mut_ptr();
-            unrolled!(4, PART, {
-                let eight = _mm_loadl_epi64(from.wrapping_add(8 * PART).cast());
-                let wide = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight));
-                _mm256_storeu_ps(to.wrapping_add(8 * PART), _mm256_mul_ps(wide, scale));
-            });
-        }
-    }
 }

@@ -28,13 +28,44 @@ pub struct BlockProduct<'a> {
 
 /// True when widening is faster than candle's own product for so many activation rows.
 ///
-/// `tiled` says that candle multiplies several rows at once from a copy in tiles.
+/// `tiled` says that candle multiplies several rows at once from a copy in tiles. The numbers are
+/// measured (`benches/speed`, products): candle has no vector code at all for three of the types,
+/// and its tiles pay most where the processor multiplies bytes (VNNI).
 pub fn widening_pays(dtype: GgmlDType, rows: usize, tiled: bool) -> bool {
     let from = match dtype {
-        GgmlDType::Q8_0 => 3,
+        _ if tiled && multiplies_bytes() => return false,
+        _ if tiled => 48,
+        GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1 => 1,
+        GgmlDType::Q8_0 | GgmlDType::Q4_0 => 3,
+        GgmlDType::Q2K | GgmlDType::Q3K => 48,
         _ => 8,
     };
-    cfg!(target_arch = "x86_64") && !tiled && rows >= from
+    rows >= from && has_vectors()
+}
+
+/// True where the products of bytes have an instruction of their own.
+fn multiplies_bytes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        cfg!(target_arch = "aarch64")
+    }
+}
+
+/// True where our f32 kernel and the widening are written for the processor at hand. On aarch64
+/// candle has vector code for every type.
+fn has_vectors() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        super::avx2::available()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
 }
 
 impl BlockProduct<'_> {
@@ -50,8 +81,8 @@ impl BlockProduct<'_> {
         let row = k / self.dtype.block_size() * self.dtype.type_size();
         assert!(k.is_multiple_of(self.dtype.block_size()) && self.w.len() == n * row);
         let columns = Columns::new(out, self.m, n);
-        // Whole tiles of three and of four weight rows where there is room.
-        let unit = (PANEL / k.max(1) / 12 * 12).clamp(4, 48);
+        // Whole tiles of three and of four weight rows; a single one where each is used up at once.
+        let unit = if self.m < 4 { 4 } else { (PANEL / k.max(1) / 12 * 12).clamp(6, 48) };
         let work = |units: std::ops::Range<usize>| {
             WIDE.with_borrow_mut(|wide| {
                 for first in units.map(|index| index * unit) {
@@ -74,15 +105,23 @@ impl BlockProduct<'_> {
 
 /// Widens whole blocks, to the same numbers candle widens them to.
 fn widen(dtype: GgmlDType, bytes: &[u8], out: &mut [f32]) {
-    match dtype {
-        GgmlDType::Q8_0 => {
-            #[cfg(target_arch = "x86_64")]
-            if super::avx2::available() {
-                // SAFETY: the processor was asked.
-                return unsafe { super::avx2::widen_q8_0(bytes, out) };
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::available() {
+        use super::widen_avx2::{nibbles, q8_0};
+        // SAFETY: the processor was asked.
+        unsafe {
+            match dtype {
+                GgmlDType::Q8_0 => return q8_0(bytes, out),
+                GgmlDType::Q4_0 => return nibbles::<18, false, false>(bytes, out),
+                GgmlDType::Q4_1 => return nibbles::<20, false, true>(bytes, out),
+                GgmlDType::Q5_0 => return nibbles::<22, true, false>(bytes, out),
+                GgmlDType::Q5_1 => return nibbles::<24, true, true>(bytes, out),
+                _ => {}
             }
-            through::<k_quants::BlockQ8_0>(bytes, out);
         }
+    }
+    match dtype {
+        GgmlDType::Q8_0 => through::<k_quants::BlockQ8_0>(bytes, out),
         GgmlDType::Q4_0 => through::<k_quants::BlockQ4_0>(bytes, out),
         GgmlDType::Q4_1 => through::<k_quants::BlockQ4_1>(bytes, out),
         GgmlDType::Q5_0 => through::<k_quants::BlockQ5_0>(bytes, out),
@@ -107,4 +146,41 @@ fn through<B: GgmlType>(bytes: &[u8], out: &mut [f32]) {
     let (before, blocks, after) = unsafe { bytes.align_to::<B>() };
     assert!(before.is_empty() && after.is_empty(), "blocks lie aligned and whole");
     B::to_float(blocks, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widening_gives_the_bits_that_candle_gives() {
+        let values: Vec<f32> =
+            (0..2048u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8e6 - 1.0).collect();
+        for dtype in [
+            GgmlDType::Q4_0,
+            GgmlDType::Q4_1,
+            GgmlDType::Q5_0,
+            GgmlDType::Q5_1,
+            GgmlDType::Q8_0,
+            GgmlDType::Q8_1,
+            GgmlDType::Q2K,
+            GgmlDType::Q6K,
+        ] {
+            let mut blocks = dtype.cpu_zeros(values.len());
+            blocks.from_float(&values);
+            let candle_core::CpuStorage::F32(wanted) = blocks.dequantize(values.len()).unwrap()
+            else {
+                panic!("candle widens to f32");
+            };
+            // SAFETY: the blocks are alive and so long.
+            let bytes = unsafe {
+                std::slice::from_raw_parts(blocks.as_ptr(), blocks.storage_size_in_bytes())
+            };
+            let mut got = vec![f32::NAN; values.len()];
+            widen(dtype, bytes, &mut got);
+            assert_eq!(got, wanted, "{dtype:?}");
+            // The bits that differ from zero show that every part of the blocks was read.
+            assert!(wanted.iter().filter(|value| **value != 0.0).count() > 1500, "{dtype:?}");
+        }
+    }
 }

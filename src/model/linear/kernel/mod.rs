@@ -7,12 +7,18 @@
 mod avx2;
 mod blocks;
 mod plain;
+#[cfg(target_arch = "x86_64")]
+mod unrolled;
+#[cfg(target_arch = "x86_64")]
+mod widen_avx2;
 
 use std::ops::Range;
 
 use half::{bf16, f16};
 
 pub use blocks::{BlockProduct, widening_pays};
+#[cfg(target_arch = "x86_64")]
+use unrolled::unrolled;
 
 /// A type dense weights are held in.
 pub trait Element: Copy + Send + Sync + 'static {

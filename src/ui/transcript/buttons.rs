@@ -41,7 +41,8 @@ pub fn round(ui: &mut Ui, icon: Icon, name: &str, enabled: bool) -> Response {
         painter.circle_stroke(rect.center(), diameter / 2.0 - 1.0, stroke);
     }
     let color = if enabled { tokens.on_accent } else { tokens.text_faint };
-    icon.paint(painter, Rect::from_center_size(rect.center(), Vec2::splat(16.0)), color);
+    let size = if icon == Icon::Stop { 20.0 } else { 16.0 };
+    icon.paint(painter, Rect::from_center_size(rect.center(), Vec2::splat(size)), color);
     response.on_hover_text(name)
 }
 

@@ -8,6 +8,7 @@ use egui::{
 
 use super::buttons;
 use super::look::Look;
+use super::selectable;
 use super::state::TranscriptState;
 use super::view::ComposerView;
 use crate::ui::Command;
@@ -82,6 +83,7 @@ fn field_ui(
         })
     });
     let composing = is_composing(ui, state);
+    let mut layout = selectable::field_layout(look);
     let response = ScrollArea::vertical()
         .id_salt("draft")
         .max_height(MOST_LINES * look.line_height)
@@ -94,6 +96,7 @@ fn field_ui(
                     .margin(Margin::symmetric(0, 4))
                     .font(look.body.clone())
                     .text_color(look.tokens.text)
+                    .layouter(&mut layout)
                     .hint_text(RichText::new(placeholder).color(look.tokens.text_weak))
                     .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter))
                     .desired_width(f32::INFINITY)

@@ -17,6 +17,7 @@ pub fn details_ui(ui: &mut Ui, entry: &Entry<'_>, look: &Look) {
         .corner_radius(CornerRadius::same(8))
         .inner_margin(Margin::symmetric(14, 10))
         .show(ui, |ui| {
+            ui.spacing_mut().interact_size.y = 0.0;
             let id = ("details", entry.id);
             Grid::new(id).num_columns(2).spacing([18.0, 4.0]).show(ui, |ui| {
                 for (name, value) in facts(node) {

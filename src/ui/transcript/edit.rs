@@ -4,6 +4,7 @@ use egui::{Button, CornerRadius, Frame, Key, Margin, Modifiers, Stroke, TextEdit
 
 use super::look::Look;
 use super::message::Entry;
+use super::selectable;
 use super::state::TranscriptState;
 use crate::session::{NodeId, Role};
 use crate::ui::Command;
@@ -57,6 +58,7 @@ pub fn editor_ui(
 }
 
 fn fields_ui(ui: &mut Ui, entry: &Entry<'_>, look: &Look, editor: &mut Editor) -> Outcome {
+    let mut layout = selectable::field_layout(look);
     let response = ui
         .add(
             TextEdit::multiline(&mut editor.text)
@@ -64,6 +66,7 @@ fn fields_ui(ui: &mut Ui, entry: &Entry<'_>, look: &Look, editor: &mut Editor) -
                 .frame(Frame::new())
                 .font(look.body.clone())
                 .text_color(look.tokens.text)
+                .layouter(&mut layout)
                 .desired_width(f32::INFINITY)
                 .desired_rows(2),
         )

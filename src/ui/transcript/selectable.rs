@@ -4,10 +4,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use egui::text::{LayoutJob, TextFormat};
 use egui::text_selection::LabelSelectionState;
-use egui::{Galley, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2};
+use egui::{Galley, Pos2, Rect, Response, Role, Sense, Stroke, TextBuffer, Ui, WidgetInfo, pos2};
 
 use super::bidi;
+use super::look::Look;
 
 /// Draw `galley` at the cursor of `ui`.
 pub fn galley_ui(ui: &mut Ui, galley: Arc<Galley>) -> (Pos2, Response) {
@@ -82,12 +84,29 @@ pub fn rects_of(galley: &Galley, chars: Range<usize>, break_width: f32) -> Vec<R
 
 /// A galley of `job` in these fonts, its words in visual order; paragraphs that read from right to
 /// left end where lines wrap.
-pub fn layout(ui: &Ui, job: egui::text::LayoutJob) -> Arc<Galley> {
+pub fn layout(ui: &Ui, job: LayoutJob) -> Arc<Galley> {
     let width = job.wrap.max_width;
     bidi::layout(ui, job, Some(width))
 }
 
 /// The same, but no wider than its text needs.
-pub fn layout_fitting(ui: &Ui, job: egui::text::LayoutJob) -> Arc<Galley> {
+pub fn layout_fitting(ui: &Ui, job: LayoutJob) -> Arc<Galley> {
     bidi::layout(ui, job, None)
+}
+
+/// Lays out the text of a field that is written in, with the lines as far apart as in what is read.
+pub fn field_layout(look: &Look) -> impl FnMut(&Ui, &dyn TextBuffer, f32) -> Arc<Galley> + use<> {
+    let format = TextFormat {
+        font_id: look.body.clone(),
+        color: look.tokens.text,
+        line_height: Some((look.body.size * 1.4).round()),
+        ..TextFormat::default()
+    };
+    move |ui, text, width| {
+        let mut job = LayoutJob::single_section(text.as_str().to_owned(), format.clone());
+        job.wrap.max_width = width;
+        // A space that is typed is seen.
+        job.keep_trailing_whitespace = true;
+        bidi::layout(ui, job, None)
+    }
 }

@@ -136,6 +136,24 @@ fn the_field_grows_to_a_limit_and_takes_long_pastes() {
 }
 
 #[test]
+fn scripts_from_the_right_can_be_written() {
+    let mut harness = writing();
+    field(&harness).type_text(" שלום עולם");
+    harness.run();
+    harness.key_press(Key::ArrowLeft);
+    harness.run();
+    harness.key_press(Key::Backspace);
+    field(&harness).type_text("!");
+    harness.run();
+    assert_eq!(harness.state().draft, "hello שלום עו!ם");
+    harness.key_press(Key::Home);
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::End);
+    harness.key_press(Key::Delete);
+    harness.run();
+    assert_eq!(harness.state().draft, "");
+}
+
+#[test]
 fn an_empty_conversation_offers_prompts() {
     let mut harness = open(Desk::default());
     harness.get_by_label("Starter is ready");

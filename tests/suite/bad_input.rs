@@ -344,6 +344,31 @@ fn absurd_configs_are_refused_before_they_cost_anything() {
     }
 }
 
+#[test]
+fn a_template_that_grows_or_loops_is_stopped_within_bounds() {
+    let empty = safetensors(&json!({}), 0);
+    let body = "{% for a in range(90) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";
+    for (text, word) in [
+        (format!("{{% set ns = namespace(x='grow') %}}{body}"), "text"),
+        (
+            "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}".into(),
+            "steps",
+        ),
+    ] {
+        let folder = folder_of(&[
+            ("model.safetensors", empty.as_slice()),
+            ("chat_template.jinja", text.as_bytes()),
+        ]);
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        let template = ChatTemplate::from_checkpoint(&checkpoint).unwrap().unwrap();
+        let messages = [Message { role: "user", content: "hi" }];
+        let (result, most) = most_held(|| template.render(&messages, true));
+        let line = result.unwrap_err().to_string();
+        assert!(line.contains(word) && !line.contains('\n'), "{line}");
+        assert!(most < 100 << 20, "{most} bytes held");
+    }
+}
+
 // ---- Whatever comes
 
 fn scratch(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {

@@ -3,12 +3,11 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
-use minijinja_contrib::pycompat;
 
-use super::{growth, python};
+use super::{growth, guards, python};
 
 /// Steps of the engine one rendering may take; a thousand messages take some hundred thousand.
-const MOST_STEPS: u64 = 5_000_000;
+const MOST_STEPS: u64 = 2_000_000;
 /// Macros calling macros.
 const DEEPEST_RECURSION: usize = 100;
 
@@ -25,9 +24,7 @@ pub fn new() -> Environment<'static> {
     environment.set_fuel(Some(MOST_STEPS));
     environment.set_recursion_limit(DEEPEST_RECURSION);
     environment.set_formatter(format_value);
-    environment.set_unknown_method_callback(|state, value, method, arguments| {
-        growth::counted(pycompat::unknown_method_callback(state, value, method, arguments)?)
-    });
+    guards::add_to(&mut environment);
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
     environment.add_filter("tojson", to_json);

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
-/// Bytes one rendering may make in all, captured parts included.
-const LARGEST_BYTES: u64 = 64 << 20;
+/// Bytes one rendering may make in all, captured parts and intermediate texts included.
+const LEAST_BYTES: u64 = 32 << 20;
 
 /// What the error says when a template makes more.
 pub const TOO_LONG: &str = "it makes more text than any prompt holds";
@@ -26,14 +26,18 @@ pub fn spend(bytes: usize) -> Result<(), Error> {
     }
 }
 
-/// Counts a value a filter or method made: a text by its bytes, a list by its items.
-pub fn counted(value: Value) -> Result<Value, Error> {
-    let size = match value.kind() {
+/// What a value takes: a text its bytes, a list its items. Texts within are shared, not copied.
+pub fn size(value: &Value) -> usize {
+    match value.kind() {
         ValueKind::String => value.as_str().map_or(0, str::len),
         ValueKind::Seq => value.len().unwrap_or(0).saturating_mul(size_of::<Value>()),
         _ => 0,
-    };
-    spend(size)?;
+    }
+}
+
+/// Counts a value on its way through an expression.
+pub fn counted(value: Value) -> Result<Value, Error> {
+    spend(size(&value))?;
     Ok(value)
 }
 
@@ -42,11 +46,18 @@ pub fn is_limit(error: &Error) -> bool {
     error.detail() == Some(TOO_LONG)
 }
 
-/// Runs one rendering into a text, with a fresh allowance.
+/// What a conversation of so many messages and bytes may honestly make: a template that builds
+/// its prompt piece by piece copies all of it once per message.
+pub fn allowance(messages: usize, bytes: usize) -> u64 {
+    LEAST_BYTES.saturating_add((messages as u64).saturating_mul(bytes as u64).saturating_mul(4))
+}
+
+/// Runs one rendering into a text, with a fresh allowance of bytes.
 pub fn limited(
+    allowance: u64,
     render: impl FnOnce(&mut LimitedText) -> Result<(), Error>,
 ) -> Result<String, Error> {
-    LEFT.set(LARGEST_BYTES);
+    LEFT.set(allowance);
     let mut out = LimitedText { bytes: Vec::new() };
     render(&mut out)?;
     String::from_utf8(out.bytes)

@@ -5,7 +5,9 @@
 //! on steps, on recursion and on how much text it may make.
 
 mod environment;
+mod expression;
 mod growth;
+mod guards;
 mod python;
 mod source;
 
@@ -157,7 +159,9 @@ impl ChatTemplate {
         variables
             .extend(origin.other_tokens.iter().map(|(name, token)| (name.as_str(), text(token))));
         let variables = Value::from(variables);
-        growth::limited(|out| template.render_captured_to(variables, out).map(|_| ()))
+        let bytes = messages.iter().map(|message| message.content.len() + 64).sum();
+        let allowance = growth::allowance(messages.len(), bytes);
+        growth::limited(allowance, |out| template.render_captured_to(variables, out).map(|_| ()))
     }
 }
 

@@ -5,6 +5,8 @@ use minijinja::{Error, ErrorKind};
 
 use super::growth;
 
+/// What a value within a value counts for, whatever its text.
+const NODE_BYTES: usize = 64;
 /// Deeper than any message or tool description.
 const DEEPEST: usize = 64;
 
@@ -26,12 +28,12 @@ fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> {
     if depth > DEEPEST {
         return Err(too_deep());
     }
-    growth::spend(1)?;
+    growth::spend(NODE_BYTES)?;
     match value.kind() {
         ValueKind::None => out.push_str("None"),
         ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
         ValueKind::Number => out.push_str(&value.to_string()),
-        ValueKind::String => quote(value.as_str().unwrap_or(""), out),
+        ValueKind::String => quote(value.as_str().unwrap_or(""), out)?,
         ValueKind::Seq | ValueKind::Iterable => {
             let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
             out.push(open);
@@ -66,7 +68,8 @@ fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> {
 }
 
 /// Single quotes, unless the text holds them and no double ones.
-fn quote(text: &str, out: &mut String) {
+fn quote(text: &str, out: &mut String) -> Result<(), Error> {
+    growth::spend(text.len())?;
     let mark = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(mark);
     for letter in text.chars() {
@@ -91,6 +94,7 @@ fn quote(text: &str, out: &mut String) {
         }
     }
     out.push(mark);
+    Ok(())
 }
 
 /// Python's `isprintable`, as far as characters are assigned: no controls, no format characters,
@@ -132,12 +136,12 @@ fn write_json(
     if depth > DEEPEST {
         return Err(too_deep());
     }
-    growth::spend(1)?;
+    growth::spend(NODE_BYTES)?;
     match value.kind() {
         ValueKind::None => out.push_str("null"),
         ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
         ValueKind::Number => out.push_str(&value.to_string()),
-        ValueKind::String => json_string(value.as_str().unwrap_or(""), style.ascii, out),
+        ValueKind::String => json_string(value.as_str().unwrap_or(""), style.ascii, out)?,
         ValueKind::Seq | ValueKind::Iterable => {
             let items: Vec<Value> = value.try_iter()?.collect();
             write_group(style, out, depth, ('[', ']'), &items, |item, out| {
@@ -150,7 +154,7 @@ fn write_json(
                 keys.sort();
             }
             write_group(style, out, depth, ('{', '}'), &keys, |key, out| {
-                json_string(&json_key(key), style.ascii, out);
+                json_string(&json_key(key), style.ascii, out)?;
                 let after_key = style.separators.as_ref().map_or(": ", |(_, key)| key);
                 out.push_str(after_key);
                 write_json(&value.get_item(key)?, style, out, depth + 1)
@@ -206,7 +210,8 @@ fn json_key(key: &Value) -> String {
     }
 }
 
-fn json_string(text: &str, ascii: bool, out: &mut String) {
+fn json_string(text: &str, ascii: bool, out: &mut String) -> Result<(), Error> {
+    growth::spend(text.len())?;
     out.push('"');
     for letter in text.chars() {
         match letter {
@@ -227,4 +232,5 @@ fn json_string(text: &str, ascii: bool, out: &mut String) {
         }
     }
     out.push('"');
+    Ok(())
 }

@@ -75,8 +75,18 @@ fn endless_and_growing_templates_end() {
     let printing = "{% for a in range(9999) %}{% for b in range(9999) %}{{ messages[0].content }}{% endfor %}{% endfor %}";
     let macros = "{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}";
     let captured = "{% macro d(x) %}{{ x }}{{ x }}{% endmacro %}{{ d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(d(messages[0].content)))))))))))))))))))))))) }}";
+    let doubling = "{% set ns = namespace(x='grow') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
+    let adding = "{% set ns = namespace(x='grow') %}{% for a in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}";
+    let argument = "{% macro m(x, n) %}{% if n %}{{ m(x ~ x, n - 1) }}{% endif %}{% endmacro %}{{ m('grow', 60) }}";
+    let nested = "{% set ns = namespace(x=['grow']) %}{% for a in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x ~ '' }}";
+    let repeated = "{% set a = 'x' * 99999999 %}{{ a | length }}";
+    let joined = "{% set l = [messages[0].content] * 9999 %}{{ l | join | length }}";
+    let replaced = "{% set x = messages[0].content.replace('w', messages[0].content).replace('w', messages[0].content) %}{{ x | length }}";
+    let raw = "{% set x %}{% for a in range(9999) %}{% for b in range(90) %}these words are written again and again and again{% endfor %}{% endfor %}{% endset %}";
+    let padded = "{{ '%99999999d' | format(1) | length }}";
     let long = "words ".repeat(2000);
-    for text in [endless, printing, macros, captured] {
+    let grown = [doubling, adding, argument, nested, repeated, joined, replaced, raw, padded];
+    for text in [endless, printing, macros, captured].into_iter().chain(grown) {
         let error = template(text).render(&[message("user", &long)], true).unwrap_err();
         assert!(error.to_string().starts_with("the chat template"), "{error}");
     }

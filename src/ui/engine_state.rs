@@ -46,6 +46,8 @@ pub struct ReplyProgress {
     pub id: u64,
     /// Prompt tokens fed and to feed, until the first token of the reply.
     pub prefill: Option<(usize, usize)>,
+    /// Tokens of the whole prompt, once the engine has counted them.
+    pub prompt_tokens: usize,
     pub tokens: usize,
     asked_at: Instant,
     first_token_at: Option<Instant>,
@@ -73,6 +75,7 @@ impl ReplyProgress {
         Self {
             id,
             prefill: None,
+            prompt_tokens: 0,
             tokens: 0,
             asked_at: Instant::now(),
             first_token_at: None,
@@ -124,6 +127,7 @@ impl EngineState {
             Event::ReplyStarted { id, prompt_tokens, reused_tokens } => {
                 if let Some(reply) = self.reply_of(*id) {
                     reply.prefill = Some((*reused_tokens, *prompt_tokens));
+                    reply.prompt_tokens = *prompt_tokens;
                 }
             }
             Event::Prefill { id, done, total } => {

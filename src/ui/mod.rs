@@ -5,6 +5,7 @@ pub mod command;
 pub mod controls;
 pub mod conversations;
 pub mod dialogs;
+pub mod drop;
 pub mod engine_state;
 pub mod header;
 pub mod icons;

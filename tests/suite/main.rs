@@ -15,3 +15,4 @@ mod session;
 mod templates;
 mod tokenizers;
 mod transcript;
+mod window;

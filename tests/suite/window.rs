@@ -118,11 +118,14 @@ fn typed_words_are_answered() {
     });
     let settings = folder.path().join("data/settings.toml");
     wait_for("its model", Some(&mut program), || {
-        std::fs::read_to_string(&settings).ok().filter(|text| text.contains("last-model"))
+        std::fs::read_to_string(&settings).ok().filter(|text| text.contains("last = "))
     });
 
     // There is no window manager to give it the keyboard.
-    display.xdotool(&["windowfocus", "--sync", &window]);
+    wait_for("the keyboard", Some(&mut program), || {
+        display.xdotool(&["windowfocus", &window]);
+        (display.xdotool(&["getwindowfocus"]) == window).then_some(())
+    });
     display.xdotool(&["type", "--delay", "20", "Tell me about the sea"]);
     display.xdotool(&["key", "Return"]);
     let database = folder.path().join("data/tiller.db");

@@ -9,11 +9,12 @@ use crate::session::id::now_ms;
 use crate::session::{NodeId, NodeState};
 use crate::ui::conversations::{ConversationsView, conversations_ui};
 use crate::ui::dialogs::{self, Dialog, SettingsView};
+use crate::ui::drop::drop_ui;
 use crate::ui::header::{HeaderView, header_ui};
 use crate::ui::model::{CardView, PickerView, picker_ui};
 use crate::ui::sampling::SamplingView;
 use crate::ui::side::{SideView, side_ui};
-use crate::ui::status::status_ui;
+use crate::ui::status::{ContextUse, status_ui};
 use crate::ui::theme::tokens;
 use crate::ui::toasts::toasts_ui;
 use crate::ui::transcript::{
@@ -36,7 +37,7 @@ pub fn window_ui(ui: &mut Ui, window: &mut Window) -> Vec<Command> {
     let status = Frame::new().fill(colors.panel).inner_margin(Margin::symmetric(14, 0));
     Panel::bottom("status").exact_size(30.0).frame(status).show(ui, |ui| {
         let capacity = window.engine.model.as_ref().map(|model| model.cache_length);
-        let used = capacity.and_then(|capacity| window.counting.context_use(capacity));
+        let used = capacity.and_then(|capacity| context_use(window, capacity));
         status_ui(ui, &window.engine, used);
     });
     left_ui(ui, window, &mut commands);
@@ -45,8 +46,20 @@ pub fn window_ui(ui: &mut Ui, window: &mut Window) -> Vec<Command> {
         middle_ui(ui, window, &mut commands);
     });
     dialogs_ui(ui, window, &mut commands);
+    drop_ui(ui.ctx());
     toasts_ui(ui.ctx(), &mut window.panels.toasts, &mut commands);
     commands
+}
+
+/// What the reply under way takes, or what was counted last.
+fn context_use(window: &Window, capacity: usize) -> Option<ContextUse> {
+    let is_here = window.reply.as_ref().is_some_and(|live| live.conversation == window.chat.id);
+    match &window.engine.reply {
+        Some(reply) if is_here && reply.prompt_tokens > 0 => {
+            Some(ContextUse { used: reply.prompt_tokens + reply.tokens, draft: 0, capacity })
+        }
+        _ => window.counting.context_use(capacity),
+    }
 }
 
 fn left_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
@@ -184,7 +197,7 @@ fn empty_content<'a>(
     match model_name {
         Some(name) => EmptyContent {
             title: name,
-            hint: "A language model on this computer; nothing you write leaves it",
+            hint: "Tiller talks with this model on your computer; nothing you write leaves it",
             suggestions: &EXAMPLES,
             models: &[],
         },
@@ -259,6 +272,7 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     };
     if closes {
         window.panels.dialog = None;
+        window.panels.transcript.focus_composer();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The window: opens it, and owns what is on screen. Split by verb: `logic` takes in what the
 //! threads told, `draw` draws, `commands` changes things.
 
+mod answers;
 mod chat;
 mod commands;
 mod counting;

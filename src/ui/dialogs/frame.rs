@@ -15,6 +15,7 @@ pub fn dialog_ui(
 ) -> bool {
     let room = context.content_rect().size() - vec2(48.0, 64.0);
     let modal = Modal::new(Id::unique(("dialog", title)))
+        .frame(egui::Frame::popup(&context.global_style()).inner_margin(20))
         .backdrop_color(theme::Tokens::for_dark(is_dark(context)).scrim);
     let response = modal.show(context, |ui| {
         ui.set_width(width.min(room.x));

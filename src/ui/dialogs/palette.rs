@@ -64,7 +64,10 @@ pub fn palette_ui(
         .order(egui::Order::Foreground)
         .interactable(true);
     let dark = context.theme() == egui::Theme::Dark;
-    let modal = Modal::new(id).area(area).backdrop_color(theme::Tokens::for_dark(dark).scrim);
+    let modal = Modal::new(id)
+        .area(area)
+        .frame(egui::Frame::popup(&context.global_style()).inner_margin(10))
+        .backdrop_color(theme::Tokens::for_dark(dark).scrim);
     let response = modal.show(context, |ui| {
         ui.set_width(520.0_f32.min(context.content_rect().width() - 80.0));
         let found = matching(&state.query);

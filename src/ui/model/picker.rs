@@ -56,7 +56,7 @@ pub fn picker_ui(
     ui.add_space(space::XS);
     let below = if state.selected.is_some() { 240.0 } else { 16.0 };
     let height = (ui.available_height() - below).clamp(140.0, 360.0);
-    ScrollArea::vertical().max_height(height).auto_shrink([false, false]).show(ui, |ui| {
+    ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
         list_ui(ui, view, state, commands);
     });
     if let Some(path) = state.selected.clone() {

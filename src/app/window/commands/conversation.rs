@@ -13,6 +13,8 @@ impl Window {
             self.keep_now();
             let plan = self.chat.plan.clone();
             self.chat = Chat::fresh(plan);
+            // What was begun there and never sent.
+            self.ask(Ask::Draft);
         }
         self.panels.conversations.shows_trash = false;
         self.panels.transcript.focus_composer();

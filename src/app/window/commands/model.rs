@@ -37,7 +37,10 @@ impl Window {
             });
         }
         self.engine.loading = Some(Loading::asked(path.clone()));
-        self.tell(Request::Load { path, options });
+        if let Err(problem) = self.handle.send(Request::Load { path, options }) {
+            self.engine.loading = None;
+            self.panels.toasts.error(problem.to_string());
+        }
     }
 
     /// With nothing loaded and nothing on its way, opens the model that ships with the program;

@@ -190,11 +190,14 @@ impl Window {
             id,
             checkpointed: Instant::now(),
         });
-        self.tell(Request::Reply(Box::new(ReplyRequest {
+        let asked = self.handle.send(Request::Reply(Box::new(ReplyRequest {
             id,
             prompt: Prompt::Chat(turns),
             opening,
             plan: self.chat.plan.clone(),
         })));
+        if let Err(problem) = asked {
+            self.fail_reply(id, problem.to_string());
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod draw;
 pub mod observe;
+pub mod passes;
 pub mod penalties;
 pub mod ranking;
 pub mod reply;
@@ -11,5 +12,6 @@ pub mod rules;
 pub mod sampler;
 pub mod stop;
 
+pub use passes::Passes;
 pub use reply::{Progress, Reply, ReplyStart};
 pub use rules::{Position, TokenRule};

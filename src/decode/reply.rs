@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use anyhow::{Context, Result};
 
 use super::observe::{self, Observation};
+use super::passes::Passes;
 use super::penalties::{self, History};
 use super::rules::{Position, TokenRule};
 use super::stop::{StopWatch, Verdict};
@@ -31,6 +32,8 @@ pub struct ReplyStart {
     pub prompt_len: usize,
     /// The reply goes on where text stopped, rather than opening a message of its own.
     pub continues_text: bool,
+    /// For a replay: how the cache the reply was made over had come to be.
+    pub again: Option<Passes>,
 }
 
 /// Why a reply ended by itself.
@@ -63,6 +66,9 @@ pub struct Reply<'a> {
     opening_len: usize,
     /// Prompt, opening and every token drawn.
     ids: Vec<u32>,
+    /// How what the cache holds came to be.
+    passes: Passes,
+    again: Option<Passes>,
     stream: Box<dyn TextStream>,
     watch: StopWatch,
     /// Drawn, but part of their text may yet become a stop string.
@@ -76,16 +82,19 @@ pub struct Reply<'a> {
 
 impl<'a> Reply<'a> {
     /// Rolls the cache back to what it shares with `start.ids` and returns the reply with the
-    /// number of tokens reused.
+    /// number of tokens reused. `passes` tells how the cache came to be; it is taken over, and
+    /// `into_passes` gives it back.
     ///
-    /// Errors when the plan means nothing or the ids do not fit the context, saying by how many.
+    /// Errors when the plan means nothing or the ids do not fit the context, saying by how many;
+    /// the cache is then as it was.
     pub fn begin(
         language: &'a Language,
         runner: &mut dyn Runner,
+        passes: &mut Passes,
         start: ReplyStart,
         plan: Plan,
     ) -> Result<(Self, usize)> {
-        let ReplyStart { reply, ids, prompt_len, continues_text } = start;
+        let ReplyStart { reply, ids, prompt_len, continues_text, again } = start;
         if ids.is_empty() {
             return Err(Problem::new("the prompt is empty").hint("write something first").into());
         }
@@ -101,7 +110,13 @@ impl<'a> Reply<'a> {
         }
         sampler::check(&plan.sampling)?;
         let bias = penalties::read_bias(&plan.sampling, runner.vocab_size())?;
+        let mut passes = std::mem::take(passes);
+        let known = passes.positions() == runner.len();
+        if again.is_some() || !known {
+            runner.truncate(0)?;
+        }
         let reused = reuse_prefix(runner, &ids)?;
+        passes.truncate(reused);
         let mut stream = language.vocabulary.stream(continues_text);
         // The stream must stand where the opening ends: it may end inside a character.
         for id in &ids[prompt_len..] {
@@ -116,6 +131,8 @@ impl<'a> Reply<'a> {
             prompt_len,
             opening_len: ids.len() - prompt_len,
             ids,
+            passes,
+            again,
             stream,
             held: VecDeque::new(),
             settled_in_first: 0,
@@ -124,6 +141,16 @@ impl<'a> Reply<'a> {
             over: false,
         };
         Ok((made, reused))
+    }
+
+    /// How what the cache holds came to be.
+    pub fn passes(&self) -> &Passes {
+        &self.passes
+    }
+
+    /// The same, for the next reply over this cache.
+    pub fn into_passes(self) -> Passes {
+        self.passes
     }
 
     /// Tokens drawn so far, the given opening not counted.
@@ -151,10 +178,18 @@ impl<'a> Reply<'a> {
         if self.over {
             return Ok(Progress::Tokens(Vec::new()));
         }
+        if let Some(again) = &self.again {
+            if again.make_next(runner, &self.ids, &mut self.passes)? {
+                let (done, total) = (runner.len(), self.ids.len());
+                return Ok(Progress::Prefilled { done, total });
+            }
+            self.again = None;
+        }
         let cached = runner.len();
         if self.drawn() == 0 && cached < self.ids.len() {
             let end = self.ids.len().min(cached + PREFILL_CHUNK);
             let output = runner.prefill(&self.ids[cached..end], Wanted::Last)?;
+            self.passes.prefilled(end - cached);
             self.output = (end == self.ids.len()).then_some(output);
             return Ok(Progress::Prefilled { done: end, total: self.ids.len() });
         }
@@ -166,7 +201,11 @@ impl<'a> Reply<'a> {
             None if cached >= runner.context_length() => {
                 return Ok(self.end(Ending::ContextFull));
             }
-            None => runner.step(&self.ids[cached..])?,
+            None => {
+                let output = runner.step(&self.ids[cached..])?;
+                self.passes.stepped();
+                output
+            }
         };
         self.draw(&output, rules)
     }

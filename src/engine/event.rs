@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Passes;
 use crate::model::{FoundModel, ModelFacts, SkippedModel};
 use crate::session::TokenTrace;
 
@@ -96,5 +97,8 @@ pub struct Recipe {
     /// Hash of the ids the reply began with, to tell another conversation from this one.
     #[serde(default)]
     pub prompt_fingerprint: String,
+    /// How the part of the cache that earlier turns had filled came to be: it decides last bits.
+    #[serde(default)]
+    pub passes: Passes,
     pub tiller_version: String,
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::aside::{self, Aside};
 use super::shared::{Shared, Teller};
@@ -115,7 +115,16 @@ impl EngineHandle {
         self.events.recv().ok()
     }
 
-    /// Waits this long at most for the next event.
+    /// Waits this long at most for the next event; an error when the engine has ended.
+    pub fn wait(&self, timeout: Duration) -> Result<Option<Event>, Problem> {
+        match self.events.recv_timeout(timeout) {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+        }
+    }
+
+    /// Waits this long at most for the next event; `None` also when the engine has ended.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
         self.events.recv_timeout(timeout).ok()
     }
@@ -140,8 +149,10 @@ fn refusal<T>(error: &TrySendError<T>) -> Problem {
         TrySendError::Full(_) => {
             Problem::new("the engine has too much to do already").hint("stop it, or wait a moment")
         }
-        TrySendError::Disconnected(_) => {
-            Problem::new("the engine has ended").hint("start the program again")
-        }
+        TrySendError::Disconnected(_) => ended(),
     }
+}
+
+fn ended() -> Problem {
+    Problem::new("the engine has ended").hint("start the program again")
 }

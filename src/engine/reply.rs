@@ -10,7 +10,7 @@ use super::prompt::{self, Assembled};
 use super::shared::{Shared, Teller};
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest, ReplyTimings, StopReason};
 use crate::decode::reply::Ending;
-use crate::decode::{Progress, Reply, ReplyStart};
+use crate::decode::{Passes, Progress, Reply, ReplyStart};
 use crate::model::{Model, ModelFacts};
 use crate::platform::Problem;
 use crate::session::TokenTrace;
@@ -27,13 +27,16 @@ pub struct Job {
     changes: VecDeque<(usize, Plan)>,
     /// The prompt a replay must have been given.
     expects_prompt: Option<String>,
+    /// The passes a replay makes again.
+    again: Option<Passes>,
 }
 
 impl Job {
     /// A new reply.
     pub fn new(number: u64, asked: Instant, request: ReplyRequest) -> Self {
         let draws_as = request.id;
-        Self { number, asked, request, draws_as, changes: VecDeque::new(), expects_prompt: None }
+        let changes = VecDeque::new();
+        Self { number, asked, request, draws_as, changes, expects_prompt: None, again: None }
     }
 
     /// A reply made again. Errors when the recipe is of another model or template.
@@ -68,13 +71,22 @@ impl Job {
         let expects = &recipe.prompt_fingerprint;
         let expects_prompt = (!expects.is_empty()).then(|| expects.clone());
         let request = ReplyRequest { id, prompt, opening, plan };
-        Ok(Self { number, asked, request, draws_as: recipe.reply, changes, expects_prompt })
+        let (draws_as, again) = (recipe.reply, Some(recipe.passes.clone()));
+        Ok(Self { number, asked, request, draws_as, changes, expects_prompt, again })
     }
 }
 
 /// Makes the reply; what happens is told as events. An error is told by the caller.
-pub fn run(job: Job, model: &mut Model, shared: &Shared, teller: &Teller) -> Result<()> {
-    let Job { number, asked, request, draws_as, mut changes, expects_prompt } = job;
+///
+/// `passes` tells how the model's cache came to be; it is left empty when a pass failed.
+pub fn run(
+    job: Job,
+    model: &mut Model,
+    passes: &mut Passes,
+    shared: &Shared,
+    teller: &Teller,
+) -> Result<()> {
+    let Job { number, asked, request, draws_as, mut changes, expects_prompt, again } = job;
     let id = request.id;
     let Assembled { ids, prompt_len } =
         prompt::assemble(&model.language, &request.prompt, &request.opening)?;
@@ -97,12 +109,17 @@ pub fn run(job: Job, model: &mut Model, shared: &Shared, teller: &Teller) -> Res
         plan_changes: Vec::new(),
         reply: draws_as,
         prompt_fingerprint,
+        passes: again.clone().unwrap_or_default(),
         tiller_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let runner = model.runner.as_mut();
     let total = ids.len();
-    let start = ReplyStart { reply: draws_as, ids, prompt_len, continues_text: !chat };
-    let (mut reply, reused) = Reply::begin(&model.language, runner, start, request.plan)?;
+    let is_replay = again.is_some();
+    let start = ReplyStart { reply: draws_as, ids, prompt_len, continues_text: !chat, again };
+    let (mut reply, reused) = Reply::begin(&model.language, runner, passes, start, request.plan)?;
+    if !is_replay {
+        recipe.passes = reply.passes().clone();
+    }
     teller.tell(Event::ReplyStarted { id, prompt_tokens: total, reused_tokens: reused });
 
     let mut clock = Clock { asked, started: Instant::now(), prefilled: None, first: None };
@@ -150,6 +167,7 @@ pub fn run(job: Job, model: &mut Model, shared: &Shared, teller: &Teller) -> Res
         }
     };
     let timings = clock.timings(total, reused, reply.drawn());
+    *passes = reply.into_passes();
     teller.tell(Event::ReplyDone { id, reason, timings, recipe: Box::new(recipe) });
     Ok(())
 }

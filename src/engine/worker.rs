@@ -13,6 +13,7 @@ use crossbeam_channel::Receiver;
 use super::reply::{self, Job};
 use super::shared::{Shared, Teller};
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest};
+use crate::decode::Passes;
 use crate::model::{DoesNotFit, LoadOptions, Loader, Model};
 use crate::platform::{Cancelled, Problem};
 
@@ -48,12 +49,14 @@ pub struct Worker {
     loader: Arc<dyn Loader>,
     teller: Teller,
     model: Option<Model>,
+    /// How the model's cache came to be.
+    passes: Passes,
 }
 
 impl Worker {
     /// A worker with no model.
     pub fn new(shared: Arc<Shared>, loader: Arc<dyn Loader>, teller: Teller) -> Self {
-        Self { shared, loader, teller, model: None }
+        Self { shared, loader, teller, model: None, passes: Passes::default() }
     }
 
     /// Works until the handle is gone.
@@ -88,6 +91,7 @@ impl Worker {
                 *self.shared.language.write() = Some(Arc::clone(&model.language));
                 let facts = Box::new(model.facts.clone());
                 self.model = Some(model);
+                self.passes = Passes::default();
                 self.teller.tell(Event::Loaded(facts));
             }
             Ok(Err(error)) => {
@@ -138,15 +142,23 @@ impl Worker {
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let job = job(model)?;
-            reply::run(job, model, &self.shared, &self.teller)
+            reply::run(job, model, &mut self.passes, &self.shared, &self.teller)
         }));
         let message = match outcome {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
             Err(panic) => format!("the reply broke off: {}", panic_message(&*panic)),
         };
-        // A pass that failed half-way may have left the cache half-written: start it anew.
-        let cleared = catch_unwind(AssertUnwindSafe(|| model.runner.truncate(0)));
+        // A pass that failed half-way may have left the cache half-written: start it anew. What
+        // was refused before the first pass left it as it was.
+        let passes = &mut self.passes;
+        let cleared = catch_unwind(AssertUnwindSafe(|| {
+            if passes.positions() == model.runner.len() {
+                return Ok(());
+            }
+            *passes = Passes::default();
+            model.runner.truncate(0)
+        }));
         self.teller.tell(Event::ReplyFailed { id, message });
         if !matches!(cleared, Ok(Ok(()))) {
             self.unload();

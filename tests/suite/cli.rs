@@ -1,11 +1,11 @@
 //! The headless verbs, through the program itself, over a golden checkpoint with a tokenizer.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use candle_core::{Device, Tensor};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tiller::engine::{Recipe, ReplyTimings, StopReason};
 use tiller::model::load::Checkpoints;
@@ -13,56 +13,7 @@ use tiller::model::{LoadOptions, Loader, Wanted};
 use tiller::session::TokenTrace;
 use tiller::steer::Plan;
 
-/// Printable characters up to `|`: what 93 of the golden vocabulary's 96 ids stand for.
-const FIRST_CHARACTER: u8 = b' ';
-const FIRST_ID: u32 = 3;
-
-/// A golden checkpoint made whole: a tokenizer of single characters and a chat template.
-fn model() -> (TempDir, PathBuf) {
-    let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join("small");
-    std::fs::create_dir(&folder).unwrap();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families/qwen2");
-    for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(golden.join(file), folder.join(file)).unwrap();
-    }
-    let mut vocabulary = serde_json::Map::new();
-    let specials = ["<pad>", "<s>", "</s>"];
-    for (id, special) in specials.iter().enumerate() {
-        vocabulary.insert((*special).into(), json!(id));
-    }
-    for id in FIRST_ID..96 {
-        let character = char::from(FIRST_CHARACTER + (id - FIRST_ID) as u8);
-        // The byte-level alphabet shows a space as Ġ.
-        let shown = if character == ' ' { 'Ġ' } else { character };
-        vocabulary.insert(shown.to_string(), json!(id));
-    }
-    let added: Vec<Value> = specials
-        .iter()
-        .enumerate()
-        .map(|(id, content)| {
-            json!({ "id": id, "content": content, "single_word": false, "lstrip": false,
-                    "rstrip": false, "normalized": false, "special": true })
-        })
-        .collect();
-    let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": false,
-                             "trim_offsets": true, "use_regex": true });
-    let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
-        "normalizer": null, "pre_tokenizer": byte_level, "post_processor": null,
-        "decoder": byte_level,
-        "model": { "type": "BPE", "dropout": null, "unk_token": null, "fuse_unk": false,
-                   "continuing_subword_prefix": null, "end_of_word_suffix": null,
-                   "byte_fallback": false, "vocab": vocabulary, "merges": [] },
-    });
-    std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    let config = json!({ "chat_template":
-        "{% for m in messages %}{{ m.role }}: {{ m.content }}</s>{% endfor %}\
-         {% if add_generation_prompt %}assistant: {% endif %}",
-        "eos_token": "</s>" });
-    std::fs::write(folder.join("tokenizer_config.json"), config.to_string()).unwrap();
-    (home, folder)
-}
+use super::small_model::{id_of, model};
 
 fn tiller(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tiller"));
@@ -256,8 +207,7 @@ fn probe_writes_what_the_runner_gives() {
     let output = run(&["probe", "--model", folder_text, "--text", "ab", "--out", words]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let ids: Tensor = candle_core::safetensors::load(words, &Device::Cpu).unwrap()["ids"].clone();
-    let id = |c: u8| u32::from(c - FIRST_CHARACTER) + FIRST_ID;
-    assert_eq!(ids.to_vec1::<u32>().unwrap(), [id(b'a'), id(b'b')]);
+    assert_eq!(ids.to_vec1::<u32>().unwrap(), [id_of('a'), id_of('b')]);
 }
 
 #[test]

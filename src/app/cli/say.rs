@@ -122,7 +122,7 @@ fn load(engine: &EngineHandle, path: PathBuf, args: &SayArgs) -> Result<Box<Mode
         if interrupt::pressed() {
             engine.cancel_load();
         }
-        match engine.recv_timeout(LOOK_EVERY) {
+        match engine.wait(LOOK_EVERY)? {
             Some(Event::LoadProgress { bytes_done, bytes_total, .. })
                 if show && bytes_total > 0 =>
             {
@@ -152,7 +152,7 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
         if interrupt::pressed() {
             engine.stop();
         }
-        match engine.recv_timeout(LOOK_EVERY) {
+        match engine.wait(LOOK_EVERY)? {
             Some(Event::Token { trace, .. }) if as_json => {
                 put_line(&serde_json::to_string(&trace)?)?;
             }

@@ -53,6 +53,10 @@ pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Resul
 
     let Outlook { spec, mut facts, .. } = outlook;
     let length = fitted.context_length;
+    if length > spec.context_length {
+        let beyond = format!("{length} tokens, beyond the {} it was made for", spec.context_length);
+        facts.details.push(("Context asked for".to_owned(), beyond));
+    }
     let decoder = Decoder::load(&checkpoint, spec, &device.device, fitted.form, length, progress)
         .with_context(|| Problem::new("this model cannot be loaded").at(path))
         .map_err(uncover_cancel)?;
@@ -66,6 +70,10 @@ pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Resul
         Some(template) => {
             facts.template_fingerprint = template.fingerprint().to_owned();
             facts.template_source = template.source().to_owned();
+            if text::folds_system(template) {
+                let how = "put before the first message: the template has no place for it";
+                facts.details.push(("System prompt".to_owned(), how.to_owned()));
+            }
         }
         None => facts.template_source = "none: text is completed as it is".to_owned(),
     }

@@ -55,3 +55,10 @@ fn name_of(role: Role) -> &'static str {
         Role::Assistant => "assistant",
     }
 }
+
+/// True when the template refuses a system message, so that its text goes before the person's.
+pub fn folds_system(template: &ChatTemplate) -> bool {
+    let messages =
+        [Message { role: "system", content: "a" }, Message { role: "user", content: "b" }];
+    template.render(&messages, true).is_ok_and(|rendered| rendered.system_folded)
+}

@@ -1,0 +1,162 @@
+//! How the positions in the cache came to be. The last bits of a matrix product depend on its
+//! shape, so a reply over a cache that earlier turns filled differs in them from one over a fresh
+//! cache; a recipe therefore keeps the passes, and a replay makes them again.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Runner, Wanted};
+
+/// Passes of one shape, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// Positions fed at once by a prefill; 0 for a step.
+    pub fed: usize,
+    /// Positions of it still in the cache; 1 for a step.
+    pub kept: usize,
+    /// How often in a row.
+    pub times: usize,
+}
+
+/// The passes behind a cache of one row, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Passes(Vec<Pass>);
+
+impl Passes {
+    /// Positions they fill.
+    pub fn positions(&self) -> usize {
+        self.0.iter().map(|pass| pass.kept.saturating_mul(pass.times)).sum()
+    }
+
+    /// A prefill of this many ids.
+    pub fn prefilled(&mut self, count: usize) {
+        self.push(count, count);
+    }
+
+    /// A step of the single row.
+    pub fn stepped(&mut self) {
+        self.push(0, 1);
+    }
+
+    fn push(&mut self, fed: usize, kept: usize) {
+        match self.0.last_mut() {
+            Some(last) if (last.fed, last.kept) == (fed, kept) => last.times += 1,
+            _ => self.0.push(Pass { fed, kept, times: 1 }),
+        }
+    }
+
+    /// Follows the cache's own `truncate`.
+    pub fn truncate(&mut self, positions: usize) {
+        let all = std::mem::take(&mut self.0);
+        let mut left = positions;
+        for pass in all {
+            let whole = pass.times.min(left / pass.kept.max(1));
+            if whole > 0 {
+                self.0.push(Pass { times: whole, ..pass });
+            }
+            left -= whole * pass.kept;
+            if whole < pass.times {
+                if left > 0 {
+                    self.0.push(Pass { kept: left, times: 1, ..pass });
+                }
+                return;
+            }
+        }
+    }
+
+    /// Makes the next of these passes again over `ids`, on a cache that holds `done` so far.
+    /// False when all have been made.
+    pub fn make_next(&self, runner: &mut dyn Runner, ids: &[u32], done: &mut Self) -> Result<bool> {
+        let start = done.positions();
+        let mut before = 0;
+        let next = self.0.iter().find(|pass| {
+            before += pass.kept.saturating_mul(pass.times);
+            before > start
+        });
+        let Some(&Pass { fed, kept, .. }) = next else { return Ok(false) };
+        ensure!(
+            kept <= fed.max(1) && start + kept < ids.len() && runner.len() == start,
+            "the recipe's passes do not belong to its prompt"
+        );
+        if fed == 0 {
+            runner.step(&ids[start..=start])?;
+        } else {
+            // What was cut off again only gave the pass its shape: any id will do.
+            let mut chunk = ids[start..start + kept].to_vec();
+            chunk.resize(fed.min(runner.context_length() - start), ids[start]);
+            runner.prefill(&chunk, Wanted::Last)?;
+            runner.truncate(start + kept)?;
+        }
+        done.push(fed, kept);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::toy::{ToyOptions, ToyRunner};
+
+    fn passes(list: &[(usize, usize, usize)]) -> Passes {
+        Passes(list.iter().map(|&(fed, kept, times)| Pass { fed, kept, times }).collect())
+    }
+
+    fn filled() -> Passes {
+        let mut made = Passes::default();
+        for count in [128, 128, 45] {
+            made.prefilled(count);
+        }
+        for _ in 0..10 {
+            made.stepped();
+        }
+        made
+    }
+
+    #[test]
+    fn equal_passes_are_counted() {
+        assert_eq!(filled(), passes(&[(128, 128, 2), (45, 45, 1), (0, 1, 10)]));
+        assert_eq!(filled().positions(), 311);
+    }
+
+    #[test]
+    fn truncating_keeps_the_shape_of_a_pass_that_was_cut() {
+        for (length, expected) in [
+            (311, passes(&[(128, 128, 2), (45, 45, 1), (0, 1, 10)])),
+            (305, passes(&[(128, 128, 2), (45, 45, 1), (0, 1, 4)])),
+            (301, passes(&[(128, 128, 2), (45, 45, 1)])),
+            (260, passes(&[(128, 128, 2), (45, 4, 1)])),
+            (200, passes(&[(128, 128, 1), (128, 72, 1)])),
+            (0, Passes::default()),
+        ] {
+            let mut made = filled();
+            made.truncate(length);
+            assert_eq!(made, expected, "to {length}");
+            assert_eq!(made.positions(), length);
+        }
+    }
+
+    #[test]
+    fn making_them_again_fills_the_same_cache() {
+        let mut wanted = filled();
+        wanted.truncate(305);
+        wanted.truncate(260);
+        wanted.prefilled(20);
+        wanted.stepped();
+        let ids: Vec<u32> = (0..400).map(|i| i % 200).collect();
+        let mut runner = ToyRunner::new(ToyOptions::default());
+        let mut done = Passes::default();
+        while wanted.make_next(&mut runner, &ids, &mut done).unwrap() {}
+        assert_eq!(done, wanted);
+        assert_eq!(runner.ids(), &ids[..281]);
+    }
+
+    #[test]
+    fn passes_of_another_prompt_are_refused() {
+        let mut runner = ToyRunner::new(ToyOptions::default());
+        for wrong in [filled(), passes(&[(2, 5, 1)]), passes(&[(usize::MAX, usize::MAX, 9)])] {
+            let made = wrong.make_next(&mut runner, &[1, 2, 3], &mut Passes::default());
+            assert!(made.is_err(), "{wrong:?}");
+        }
+    }
+}

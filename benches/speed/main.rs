@@ -22,7 +22,11 @@ use anyhow::{Result, bail};
 use shape::Shape;
 
 fn main() -> Result<()> {
-    let asked = Asked::read(std::env::args().skip(1))?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((model::LINE, rest)) = arguments.split_first().map(|(a, b)| (a.as_str(), b)) {
+        return model::print_line(rest);
+    }
+    let asked = Asked::read(arguments.into_iter())?;
     let device = tiller::model::device::choose("cpu")?;
     let copy = baseline::print(&device.label);
     if asked.wants("products") {

@@ -1,9 +1,11 @@
 //! A whole model: load, memory, prefill and decode at 1, 4, 16 and 32 rows, per weight type.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use candle_core::Device;
 use candle_core::quantized::GgmlDType;
 use tiller::model::checkpoint::Checkpoint;
@@ -15,6 +17,9 @@ use crate::checkpoint;
 use crate::products::TYPES;
 use crate::shape::Shape;
 use crate::timing::{best_of, resident_bytes};
+
+/// The option with which this program calls itself.
+pub const LINE: &str = "--line";
 
 const PROMPT: usize = 128;
 const ROWS: [usize; 4] = [1, 4, 16, 32];
@@ -68,14 +73,21 @@ pub fn print(shape: Shape, types: &[String], copy: f64) -> Result<()> {
         checkpoint::write(&path, shape, dtype)?;
         for form in wanted {
             print!("{:<18}", name(form));
-            line(&path, form, copy)?;
+            std::io::stdout().flush()?;
+            // In a process of its own: memory that was used before would hide what this takes.
+            let mut child = Command::new(std::env::current_exe()?);
+            child.arg(LINE).arg(&path).arg(form.to_string()).arg(copy.to_string());
+            ensure!(child.status()?.success(), "measuring {} failed", name(form));
         }
     }
     println!();
     Ok(())
 }
 
-fn line(path: &Path, form: WeightForm, copy: f64) -> Result<()> {
+/// Measures one line of the table: the file, the form in memory, the copy rate.
+pub fn print_line(arguments: &[String]) -> Result<()> {
+    let [path, form, copy] = arguments else { bail!("{LINE} needs a file, a form and a rate") };
+    let (path, form, copy) = (Path::new(path), form.parse::<WeightForm>()?, copy.parse::<f64>()?);
     let before = resident_bytes();
     let start = Instant::now();
     let checkpoint = Checkpoint::open(path)?;

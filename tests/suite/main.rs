@@ -12,6 +12,7 @@ mod gguf;
 mod golden;
 mod gui;
 mod house;
+mod learn;
 mod session;
 mod small_model;
 mod templates;

@@ -1,6 +1,7 @@
 //! Where Tiller keeps things: the system's own places, or all in one folder that was named.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use directories::ProjectDirs;
 
@@ -8,6 +9,14 @@ use super::Problem;
 
 /// The environment variable that names one folder for everything, as `--data-dir` does.
 pub const DATA_DIR_VARIABLE: &str = "TILLER_DATA_DIR";
+
+/// The folder that the command line named, for the rest of the process.
+static NAMED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Keeps everything in one folder from now on, whoever asks; the first one named counts.
+pub fn keep_all_in(folder: &Path) {
+    NAMED.set(folder.to_path_buf()).ok();
+}
 
 /// The folders of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +32,12 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Takes the folder that was asked for, else the one in `TILLER_DATA_DIR`, else the system's
-    /// places. Makes nothing yet.
+    /// Takes the folder that is asked for, else the one the command line named, else the one in
+    /// `TILLER_DATA_DIR`, else the system's places. Makes nothing yet.
     pub fn find(asked: Option<&Path>) -> Result<Self, Problem> {
         let variable = std::env::var_os(DATA_DIR_VARIABLE).filter(|name| !name.is_empty());
-        match asked.map(Path::to_path_buf).or(variable.map(PathBuf::from)) {
+        let named = asked.or(NAMED.get().map(PathBuf::as_path)).map(Path::to_path_buf);
+        match named.or(variable.map(PathBuf::from)) {
             Some(folder) => {
                 let whole = std::path::absolute(&folder)
                     .map_err(|error| Problem::new(format!("not a folder: {error}")).at(&folder))?;

@@ -21,13 +21,16 @@ const LONGEST_BYTES: u64 = 4 << 20;
 /// What goes into the file: warnings of everyone, and what Tiller itself has to say.
 const IN_FILE: &str = "warn,tiller=info";
 
-/// Starts logging into `folder`, for the rest of the process. Does nothing when something logs
-/// already; a log that cannot be written is no reason not to run.
-pub fn start(folder: &Path) {
-    let file = fmt::layer()
-        .with_ansi(false)
-        .with_writer(DailyLog::new(folder))
-        .with_filter(EnvFilter::new(IN_FILE));
+/// Starts logging for the rest of the process: into files in `folder` if there is one, and on the
+/// terminal. Does nothing when something logs already; a log that cannot be written is no reason
+/// not to run.
+pub fn start(folder: Option<&Path>) {
+    let file = folder.map(|folder| {
+        fmt::layer()
+            .with_ansi(false)
+            .with_writer(DailyLog::new(folder))
+            .with_filter(EnvFilter::new(IN_FILE))
+    });
     let terminal = std::env::var_os("RUST_LOG").map(|_| {
         let filter = EnvFilter::from_default_env();
         fmt::layer().with_ansi(false).with_writer(io::stderr).with_filter(filter)
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_said_stands_in_the_file_and_noise_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        start(folder.path());
+        start(Some(folder.path()));
         tracing::info!(model = "small", "ours");
         tracing::info!(target: "wgpu_core", "noise of others");
         tracing::warn!(target: "wgpu_core", "warning of others");

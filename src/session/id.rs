@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn ids_are_positive_and_grow_across_threads() {
         let mint = || (0..2000).map(|_| NodeId::fresh()).collect::<Vec<_>>();
-        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(mint)).collect();
+        let named = || std::thread::Builder::new().name("mint".into());
+        let threads: Vec<_> = (0..4).map(|_| named().spawn(mint).unwrap()).collect();
         let mut all = Vec::new();
         for thread in threads {
             let ids = thread.join().unwrap();

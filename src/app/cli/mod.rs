@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use super::window;
 use crate::model::LoadOptions;
 use crate::model::stores::{self, Environment};
-use crate::platform::Problem;
+use crate::platform::{Folders, Problem, crash, folders, logs};
 
 /// Steer a local language model while it speaks. Without a command the window opens.
 #[derive(Debug, Parser)]
@@ -29,6 +29,9 @@ struct CommandLine {
     /// Open the window on this model: a Hugging Face folder or a GGUF file.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
+    /// Keep conversations, settings and logs in this folder, and nowhere else.
+    #[arg(long, value_name = "FOLDER", global = true)]
+    data_dir: Option<PathBuf>,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -105,6 +108,15 @@ pub fn run() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
+    if let Some(folder) = &parsed.data_dir {
+        folders::keep_all_in(folder);
+    }
+    if let Ok(folders) = Folders::find(None) {
+        crash::report_into(&folders.logs);
+    }
+    if parsed.verb.is_some() {
+        logs::start(None);
+    }
     let outcome = match parsed.verb {
         None => return open_window(parsed.model),
         Some(Verb::Say(args)) => say::run(args),

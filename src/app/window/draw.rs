@@ -278,5 +278,7 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
 
 /// Whether a message may be shown with tokens that still have to be read.
 pub fn needs_tokens(node: &crate::session::Node) -> bool {
-    node.tokens.is_empty() && node.recipe.is_some() && node.state != NodeState::Streaming
+    // A reply that broke off has no recipe, but an outcome.
+    let is_generated = node.recipe.is_some() || node.outcome.is_some();
+    node.tokens.is_empty() && is_generated && node.state != NodeState::Streaming
 }

@@ -1,7 +1,8 @@
 //! Keeps what is typed and dialled, a moment after the last change rather than at each.
 
 use crate::app::window::state::Window;
-use crate::session::Ask;
+use crate::engine::{Outcome, StopReason};
+use crate::session::{Ask, FinishedNode, NodeState};
 
 /// Quiet needed before a change is kept.
 const QUIET_SECS: f64 = 0.5;
@@ -25,10 +26,25 @@ impl Unkept {
 impl Drop for Window {
     fn drop(&mut self) {
         self.keep_now();
+        self.keep_reply_so_far();
     }
 }
 
 impl Window {
+    /// A reply under way when the window closes is kept as far as it came, tokens and all.
+    fn keep_reply_so_far(&mut self) {
+        let Some(live) = self.reply.take() else { return };
+        let outcome = Outcome { reason: Some(StopReason::Stopped), ..Outcome::default() };
+        self.ask(Ask::FinishNode(Box::new(FinishedNode {
+            node: live.node.id,
+            content: live.node.content,
+            state: NodeState::Partial,
+            tokens: live.node.tokens,
+            recipe: None,
+            outcome: serde_json::to_string(&outcome).ok(),
+        })));
+    }
+
     /// Notes a change; it is kept when there was quiet for a moment.
     pub(super) fn keep_later(&mut self, note: impl FnOnce(&mut Unkept)) {
         note(&mut self.unkept);

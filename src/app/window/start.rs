@@ -10,7 +10,7 @@ use super::jobs::system_dialogs;
 use super::state::{Parts, Places, Window};
 use crate::engine::Engine;
 use crate::platform::instance::{self, Listener, Note};
-use crate::platform::{Folders, Instance, Problem};
+use crate::platform::{Folders, Instance, Problem, logs};
 use crate::session::{Keeper, settings};
 use crate::ui::Command;
 use crate::ui::theme;
@@ -32,6 +32,7 @@ pub fn run(model: Option<PathBuf>) -> ExitCode {
 fn open(model: Option<PathBuf>, started: Instant) -> Result<()> {
     let folders = Folders::find(None)?;
     folders.make()?;
+    logs::start(Some(&folders.logs));
     // What is handed to another window is read from another folder.
     let model = model.map(|path| std::path::absolute(&path).unwrap_or(path));
     let Some(instance) = Instance::claim(&folders.data)? else {

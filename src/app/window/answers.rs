@@ -22,6 +22,7 @@ impl Window {
                 }
             }
             Answer::Tokens { node, tokens } => {
+                let has_tokens = !tokens.is_empty();
                 if let Some(node) = self.chat.tree.node_mut(node) {
                     node.tokens = tokens;
                 }
@@ -29,7 +30,8 @@ impl Window {
                     self.waiting.drain(..).partition(|(waits_for, _)| *waits_for == node);
                 self.waiting = rest;
                 let ready: Vec<(NodeId, Command)> = ready;
-                for (_, command) in ready {
+                // Without any, the command would ask for them again, without end.
+                for (_, command) in ready.into_iter().filter(|_| has_tokens) {
                     self.run(command);
                 }
             }

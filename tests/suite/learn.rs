@@ -1,6 +1,7 @@
 //! `tiller learn base` from outside: the folder it writes is read by the ordinary loader with the
 //! trainer's own numbers, and killing it at any moment leaves a run that can be taken up.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -92,11 +93,12 @@ fn the_written_folder_has_the_trainers_numbers() {
     }
 }
 
-fn start(folder: &Path, resume: bool, steps: u64) -> Child {
+/// A run of the micro model, not yet started.
+fn training(folder: &Path, resume: bool, steps: u64) -> Command {
     let out = folder.join("out");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tiller"));
     command.args(["learn", "base", "--text"]).arg(folder.join("text.jsonl"));
-    command.arg("--out").arg(&out).args(["--save-every", "0", "--steps", &steps.to_string()]);
+    command.arg("--out").arg(&out).args(["--steps", &steps.to_string()]);
     for (name, value) in [
         ("--hidden", 32),
         ("--layers", 2),
@@ -114,7 +116,12 @@ fn start(folder: &Path, resume: bool, steps: u64) -> Child {
         command.arg("--resume");
     }
     command.env("RAYON_NUM_THREADS", "1").stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().unwrap()
+    command
+}
+
+/// A run that saves after every step.
+fn start(folder: &Path, resume: bool, steps: u64) -> Child {
+    training(folder, resume, steps).args(["--save-every", "0"]).spawn().unwrap()
 }
 
 #[test]
@@ -166,4 +173,62 @@ fn killing_a_run_while_it_saves_leaves_it_whole() {
         ],
         "neither a state nor half-written saves stay behind"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_saves_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("text.jsonl"), text()).unwrap();
+    let mut command = training(folder.path(), false, 1_000_000);
+    // Saves only at the end, so that what is there came from the interrupt.
+    command.args(["--save-every", "100000"]).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("step ") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it ended before the first step");
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(rest.contains("--resume"), "{rest}");
+    let saved = folder.path().join("out").join("training.safetensors");
+    assert!(state::load(&saved, &Device::Cpu).unwrap().2.steps > 0);
+}
+
+#[test]
+fn the_starter_is_small_and_answers_in_words() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/starter");
+    let files = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().metadata().unwrap());
+    let bytes: u64 = files.filter(|m| m.is_file()).map(|m| m.len()).sum();
+    assert!(bytes < 10_000_000, "{bytes} bytes");
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let count = |t: &tiller::model::checkpoint::StoredTensor| t.shape.iter().product::<usize>();
+    let parameters: usize = checkpoint.tensors.values().map(count).sum();
+    assert!((2_000_000..=4_000_000).contains(&parameters), "{parameters} parameters");
+
+    for (prompt, about) in [
+        ("Hello", "!"),
+        ("What can you do?", "story"),
+        ("Why is the sky blue?", "scatters"),
+        ("Tell me a short story", "."),
+    ] {
+        let mut say = Command::new(env!("CARGO_BIN_EXE_tiller"));
+        say.args(["say", prompt, "--temperature", "0", "--json", "--model"]).arg(&folder);
+        let output = say.stderr(Stdio::null()).output().unwrap();
+        let lines: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let (last, tokens) = lines.split_last().unwrap();
+        let reply: String = tokens.iter().filter_map(|t| t["text"].as_str()).collect();
+        assert!(reply.split_whitespace().count() >= 5, "{prompt}: {reply}");
+        assert!(reply.contains(about), "{prompt}: {reply}");
+        assert!(last.to_string().contains("end-of-text"), "{prompt}: {last}");
+    }
 }

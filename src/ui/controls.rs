@@ -76,6 +76,23 @@ pub fn slider(ui: &mut Ui, slider: egui::Slider<'_>) -> Response {
     .inner
 }
 
+/// Draws radio buttons and checkboxes with an edge that can be seen at rest.
+pub fn outlined<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.scope(|ui| {
+        let colors = tokens(ui);
+        let widgets = &mut ui.visuals_mut().widgets;
+        widgets.inactive.bg_fill = colors.sunken;
+        widgets.inactive.bg_stroke = Stroke::new(1.0, colors.text_faint);
+        widgets.hovered.bg_stroke = Stroke::new(1.0, colors.accent);
+        for widget in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active] {
+            widget.fg_stroke.color = colors.accent;
+        }
+        ui.visuals_mut().override_text_color = Some(colors.text);
+        add(ui)
+    })
+    .inner
+}
+
 /// A line that opens and closes what is below it.
 pub fn disclosure(ui: &mut Ui, is_open: bool, text: &str) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 28.0), Sense::click());

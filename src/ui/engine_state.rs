@@ -169,6 +169,13 @@ impl EngineState {
         self.reply.as_mut().filter(|reply| reply.id == id)
     }
 
+    /// The loaded model's name, as the stores know it where they do.
+    pub fn model_name(&self) -> Option<&str> {
+        let model = self.model.as_ref()?;
+        let found = self.found.iter().find(|found| found.path == model.path);
+        Some(found.map_or(model.name.as_str(), |found| found.name.as_str()))
+    }
+
     /// What it does now, in a few words.
     pub fn words(&self) -> (Mood, String) {
         if let Some(reply) = &self.reply {

@@ -270,6 +270,7 @@ fn style(theme: egui::Theme) -> egui::Style {
     spacing.combo_height = 320.0;
     spacing.icon_width = 16.0;
     spacing.icon_width_inner = 9.0;
+    spacing.icon_spacing = 8.0;
     spacing.scroll = egui::style::ScrollStyle::floating();
     spacing.scroll.bar_width = 8.0;
     style.interaction.tooltip_delay = 0.4;

@@ -159,7 +159,7 @@ fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         tokens: &live.node.tokens,
         prefill: progress.and_then(|reply| reply.prefill),
     });
-    let model_name = window.engine.model.as_ref().map(|model| model.name.as_str());
+    let model_name = window.engine.model_name();
     let found: Vec<_> = window
         .engine
         .found

@@ -32,7 +32,22 @@ impl Loader for Checkpoints {
     }
 
     fn inspect(&self, path: &Path) -> Result<ModelFacts> {
-        Ok(outlook(&Checkpoint::open(path)?)?.facts)
+        let outlook = outlook(&Checkpoint::open(path)?)?;
+        let mut facts = outlook.facts.clone();
+        // What it would take as the program would load it by itself; one that does not fit that
+        // way may fit in another form, so that is no reason to refuse it here.
+        let device = device::choose("auto")?;
+        let free = device::free_memory(&device.device);
+        facts.cache_length = facts.context_length;
+        facts.cache_bytes =
+            outlook.cache_bytes_per_token.saturating_mul(facts.context_length as u64);
+        if let Ok(fitted) = outlook.fit(&device.device, &LoadOptions::default(), free) {
+            facts.weight_bytes = fitted.weight_bytes;
+            facts.cache_length = fitted.context_length;
+            facts.cache_bytes = fitted.cache_bytes;
+            facts.held_as = fitted.phrase;
+        }
+        Ok(facts)
     }
 
     fn scan(&self, folders: &[PathBuf]) -> (Vec<FoundModel>, Vec<SkippedModel>) {

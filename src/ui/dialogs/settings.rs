@@ -7,6 +7,7 @@ use egui::{RichText, ScrollArea, ThemePreference, Ui};
 use super::about::{About, about_ui};
 use crate::ui::action::Action;
 use crate::ui::command::Command;
+use crate::ui::controls;
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{self, space, tokens};
 use crate::ui::transcript::Tint;
@@ -68,7 +69,7 @@ pub fn settings_ui(
     ScrollArea::vertical().auto_shrink([false, false]).max_height(height).show(
         ui,
         |ui| match state.page {
-            Page::Appearance => appearance_ui(ui, view, commands),
+            Page::Appearance => controls::outlined(ui, |ui| appearance_ui(ui, view, commands)),
             Page::Models => models_ui(ui, view, commands),
             Page::Conversations => conversations_ui(ui, view, state, commands),
             Page::Data => data_ui(ui, view, commands),
@@ -97,11 +98,14 @@ fn appearance_ui(ui: &mut Ui, view: &SettingsView<'_>, commands: &mut Vec<Comman
     heading_ui(ui, "Zoom");
     ui.horizontal(|ui| {
         let mut percent = (view.zoom * 100.0).round();
-        ui.spacing_mut().slider_width = 220.0;
-        let slider =
-            egui::Slider::new(&mut percent, 50.0..=200.0).step_by(10.0).show_value(false).text("");
-        let response = ui.add(slider).accessible_name("Zoom");
+        let slider = egui::Slider::new(&mut percent, 50.0..=200.0).step_by(10.0).show_value(false);
+        let room = egui::vec2(220.0, 18.0);
+        let layout = egui::Layout::left_to_right(egui::Align::Center);
+        let response =
+            ui.allocate_ui_with_layout(room, layout, |ui| controls::slider(ui, slider)).inner;
+        let response = response.accessible_name("Zoom");
         ui.label(format!("{percent:.0} %"));
+        // While it is dragged the window must not change its scale under the pointer.
         if (response.drag_stopped() || (response.changed() && !response.dragged()))
             && percent != (view.zoom * 100.0).round()
         {
@@ -154,6 +158,10 @@ fn conversations_ui(
     }
     ui.add_space(space::M);
     heading_ui(ui, "Tokens");
+    controls::outlined(ui, |ui| tokens_ui(ui, view, commands));
+}
+
+fn tokens_ui(ui: &mut Ui, view: &SettingsView<'_>, commands: &mut Vec<Command>) {
     let mut shown = view.token_view;
     if ui.checkbox(&mut shown, "Open replies with their tokens shown").changed() {
         commands.push(Command::SetTokenView(shown));

@@ -33,7 +33,8 @@ pub fn card_ui(
         ui.set_min_width(ui.available_width());
         match &view.engine.model {
             Some(model) => {
-                let name = RichText::new(&model.name).font(theme::strong_font(ui, 15.0));
+                let name = RichText::new(view.engine.model_name().unwrap_or(&model.name))
+                    .font(theme::strong_font(ui, 15.0));
                 ui.add(egui::Label::new(name.color(colors.text_strong)).wrap());
                 let summary = RichText::new(facts::summary(model)).small();
                 ui.add(egui::Label::new(summary.color(colors.text_weak)).wrap());

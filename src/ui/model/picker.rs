@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use egui::{Align, Layout, RichText, ScrollArea, Ui, vec2};
 
 use super::facts;
-use crate::model::{FoundModel, LoadOptions, SkippedModel};
+use crate::model::{FoundModel, LoadOptions, ModelFacts, SkippedModel};
 use crate::ui::action::Action;
 use crate::ui::command::Command;
 use crate::ui::controls;
@@ -205,9 +205,12 @@ fn chosen_ui(
             ui.add(egui::Label::new(text).wrap());
         }
         Some((_, Ok(facts))) => {
-            ui.label(RichText::new(facts::summary(facts)).color(colors.text_strong));
+            let options = state.options.as_ref().unwrap_or(view.options);
+            let facts = at_context(facts, options.context_length);
+            ui.label(RichText::new(facts::summary(&facts)).color(colors.text_strong));
             memory_ui(ui, facts.weight_bytes + facts.cache_bytes, view.free_memory);
-            facts::line_ui(ui, "Memory", &facts::memory(facts), "");
+            facts::line_ui(ui, "Memory", &facts::memory(&facts), "");
+            facts::line_ui(ui, "Weights", &facts.held_as, "Unless another form is chosen below");
             facts::line_ui(ui, "In the file", &facts.stored_as, "");
         }
     }
@@ -215,7 +218,8 @@ fn chosen_ui(
     options_ui(ui, options);
     let options = options.clone();
     let mut loads = false;
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+    let row = vec2(ui.available_width(), 32.0);
+    ui.allocate_ui_with_layout(row, Layout::right_to_left(Align::Center), |ui| {
         let can_load = matches!(outcome, Some((_, Ok(_))));
         let text = RichText::new("Load").color(colors.on_accent);
         let button = egui::Button::new(text).fill(colors.accent).min_size(vec2(96.0, 32.0));
@@ -226,6 +230,17 @@ fn chosen_ui(
         }
     });
     loads
+}
+
+/// The facts with the cache of a context of this length; caches grow with it evenly.
+fn at_context(facts: &ModelFacts, length: Option<usize>) -> ModelFacts {
+    let mut facts = facts.clone();
+    if let Some(length) = length.filter(|_| facts.cache_length > 0) {
+        let per_token = facts.cache_bytes as f64 / facts.cache_length as f64;
+        facts.cache_bytes = (per_token * length as f64).round() as u64;
+        facts.cache_length = length;
+    }
+    facts
 }
 
 /// Says in words whether it fits.
@@ -289,4 +304,18 @@ fn choice_ui(ui: &mut Ui, name: &str, choices: &[(&str, &str)], value: &mut Stri
         })
         .response
         .accessible_name(name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_follows_the_context() {
+        let facts = ModelFacts { cache_length: 1000, cache_bytes: 5000, ..ModelFacts::default() };
+        let longer = at_context(&facts, Some(4000));
+        assert_eq!((longer.cache_length, longer.cache_bytes), (4000, 20_000));
+        assert_eq!(at_context(&facts, None), facts);
+        assert_eq!(at_context(&ModelFacts::default(), Some(10)), ModelFacts::default());
+    }
 }

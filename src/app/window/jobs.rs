@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::Context;
 
 /// What the person is asked for.
@@ -25,6 +25,9 @@ pub enum Question {
 /// an answer of their own in its place.
 pub type Dialogs = Arc<dyn Fn(&Question) -> Option<PathBuf> + Send + Sync>;
 
+/// Answers that may wait for the window; a dialog's own thread waits for room beyond that.
+const WAITING: usize = 8;
+
 /// Questions under way.
 pub struct Jobs {
     context: Context,
@@ -35,7 +38,7 @@ pub struct Jobs {
 
 impl Jobs {
     pub fn new(context: Context, dialogs: Dialogs) -> Self {
-        let (answer, answers) = unbounded();
+        let (answer, answers) = bounded(WAITING);
         Self { context, dialogs, answers, answer }
     }
 

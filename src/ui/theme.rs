@@ -340,37 +340,6 @@ mod tests {
     }
 
     #[test]
-    fn no_other_file_makes_colours() {
-        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut open = vec![source];
-        let mut looked_at = 0;
-        while let Some(folder) = open.pop() {
-            for entry in std::fs::read_dir(folder).unwrap().flatten() {
-                let path = entry.path();
-                if path.is_dir() {
-                    open.push(path);
-                    continue;
-                }
-                if path.ends_with("ui/theme.rs") || path.extension().is_none_or(|e| e != "rs") {
-                    continue;
-                }
-                looked_at += 1;
-                let text = std::fs::read_to_string(&path).unwrap();
-                for literal in
-                    ["Color32::from_", "Rgba::from_", "hex_color!", "Color32::TRANSPARENT"]
-                {
-                    assert!(!text.contains(literal), "{} has {literal}", path.display());
-                }
-                let named = ["BLACK", "WHITE", "GRAY", "RED", "GREEN", "BLUE", "YELLOW"];
-                for name in named {
-                    assert!(!text.contains(&format!("Color32::{name}")), "{}", path.display());
-                }
-            }
-        }
-        assert!(looked_at > 50);
-    }
-
-    #[test]
     fn text_is_readable_on_every_surface() {
         for tokens in [&LIGHT, &DARK] {
             let surfaces =

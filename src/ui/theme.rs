@@ -2,8 +2,6 @@
 //!
 //! Panels ask [`tokens`] for a colour by what it means, never by what it is.
 
-use std::sync::Arc;
-
 use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle, vec2};
 
 /// Distances between things, in points.
@@ -222,22 +220,13 @@ pub fn install(context: &egui::Context) {
     context.options_mut(|options| options.zoom_with_keyboard = false);
 }
 
-/// Inter for text, egui's own fonts behind it; scripts these lack come from the system's fonts.
+/// The fonts egui brings; scripts they lack come from the system's own. There is one weight of text,
+/// so what stands out does so by size and by the strong text colour; the family of strong text is
+/// kept apart, so that a second weight has its place.
 fn fonts() -> egui::FontDefinitions {
     let mut fonts = egui::FontDefinitions::default();
-    let cuts: [(&str, &'static [u8]); 2] = [
-        ("Inter-Regular", include_bytes!("../../assets/fonts/Inter-Regular.otf")),
-        ("Inter-SemiBold", include_bytes!("../../assets/fonts/Inter-SemiBold.otf")),
-    ];
-    for (name, bytes) in cuts {
-        fonts.font_data.insert(name.to_owned(), Arc::new(egui::FontData::from_static(bytes)));
-    }
-    let fallback = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
-    let family = |first: &str| {
-        std::iter::once(first.to_owned()).chain(fallback.iter().cloned()).collect::<Vec<_>>()
-    };
-    fonts.families.insert(FontFamily::Proportional, family("Inter-Regular"));
-    fonts.families.insert(FontFamily::Name(STRONG.into()), family("Inter-SemiBold"));
+    let text = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    fonts.families.insert(FontFamily::Name(STRONG.into()), text);
     fonts
 }
 

@@ -26,7 +26,7 @@ pub fn about_ui(ui: &mut Ui, about: &About) {
         ("Build", features.as_str()),
         ("Device", if about.device.is_empty() { "No model loaded" } else { &about.device }),
         ("Data", &about.data_folder),
-        ("Licence", "MIT or Apache-2.0; the Inter typeface under the SIL Open Font License"),
+        ("Licence", "MIT or Apache-2.0"),
     ];
     for (name, value) in rows {
         crate::ui::model::facts::line_ui(ui, name, value, "");

@@ -62,11 +62,16 @@ impl Workers {
             let running: Vec<_> = parts
                 .iter()
                 .zip(pools)
-                .map(|(part, pool)| scope.spawn(move || pool.install(|| work(part))))
+                .map(|(part, pool)| {
+                    // Only waits for its pool, which does the work.
+                    let name = "tiller-learn-wait".to_owned();
+                    let wait = move || pool.install(|| work(part));
+                    std::thread::Builder::new().name(name).spawn_scoped(scope, wait)
+                })
                 .collect();
             running
                 .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| bail!("a worker broke off")))
+                .map(|thread| thread?.join().unwrap_or_else(|_| bail!("a worker broke off")))
                 .collect()
         });
         let mut total = 0.0;

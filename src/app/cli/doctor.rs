@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use super::output::{bytes, put_line};
+use super::output::put_line;
 use crate::model::device;
 use crate::model::stores::{self, Environment};
 use crate::platform::Folders;
+use crate::ui::words::bytes;
 
 pub fn run() -> Result<()> {
     put_line(&format!("Tiller {}", env!("CARGO_PKG_VERSION")))?;

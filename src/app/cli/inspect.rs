@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::output::{bytes, count, put_line};
+use super::output::put_line;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::load;
+use crate::ui::words::{bytes, count};
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {

@@ -32,5 +32,5 @@ chmod 755 "$tree" "$tree/DEBIAN"
 
 mkdir -p "$out"
 package="$out/tiller_${version}_$arch.deb"
-dpkg-deb --root-owner-group --build "$tree" "$package" >/dev/null
+dpkg-deb -Zgzip --root-owner-group --build "$tree" "$package" >/dev/null
 echo "$package"

@@ -106,11 +106,13 @@ pub fn starter(environment: &Environment) -> Option<PathBuf> {
     if let Some(asked) = environment.variable("TILLER_STARTER") {
         return Some(asked);
     }
-    let beside = environment.executable.as_deref().and_then(Path::parent).into_iter();
-    let beside = beside.flat_map(|folder| {
-        ["../share/tiller/models/starter", "models/starter", "../Resources/models/starter"]
-            .map(|path| folder.join(path))
-    });
+    let folder = environment.executable.as_deref().and_then(Path::parent);
+    let above = folder.and_then(Path::parent);
+    let beside = [
+        above.map(|above| above.join("share/tiller/models/starter")),
+        folder.map(|folder| folder.join("models/starter")),
+        above.map(|above| above.join("Resources/models/starter")),
+    ];
     let source = environment.source_tree.iter().map(|tree| tree.join("models/starter"));
-    beside.chain(source).find(|folder| folder.join("config.json").is_file())
+    beside.into_iter().flatten().chain(source).find(|folder| folder.join("config.json").is_file())
 }

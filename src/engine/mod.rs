@@ -1,4 +1,4 @@
-//! The worker thread that owns the model: requests in, events out. No egui here or below.
+//! The worker thread that owns the model: requests in, events out. Nothing of the window is known here or below.
 
 mod aside;
 pub mod event;

@@ -1,4 +1,4 @@
-//! Conversation trees, recipes, presets, settings; SQLite behind them. No egui, no candle.
+//! Conversation trees, recipes, presets, settings; SQLite behind them. Neither the window nor the tensors are known here.
 
 pub mod ask;
 pub mod conversation;

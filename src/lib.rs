@@ -8,6 +8,8 @@ pub mod ui;
 
 pub mod engine;
 
+pub mod eval;
+
 pub mod decode;
 pub mod steer;
 

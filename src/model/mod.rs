@@ -14,6 +14,7 @@ pub mod stores;
 pub mod tokenizer;
 #[doc(hidden)]
 pub mod toy;
+pub mod vector;
 pub mod weights;
 
 pub use facts::{FoundModel, GenerationDefaults, LoadOptions, ModelFacts, SkippedModel};

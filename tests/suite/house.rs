@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Top to bottom; a room may use the rooms after it.
-const ROOMS: [&str; 10] = [
+const ROOMS: [&str; 11] = [
     "app",
     "ui",
     "engine",
+    "eval",
     "decode",
     "steer",
     "learn",

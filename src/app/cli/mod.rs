@@ -4,6 +4,7 @@
 //! that says what happened and what to do.
 
 mod doctor;
+mod eval;
 mod inspect;
 mod learn;
 mod output;
@@ -49,6 +50,9 @@ enum Verb {
     /// Train on this computer.
     #[command(subcommand)]
     Learn(learn::LearnVerb),
+    /// Measure the models that ship, as their READMEs record it.
+    #[command(subcommand)]
+    Eval(eval::EvalVerb),
 }
 
 /// How a model is brought into memory, for every verb that loads one.
@@ -124,6 +128,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Inspect(args)) => inspect::run(&args),
         Some(Verb::Doctor) => doctor::run(),
         Some(Verb::Learn(verb)) => learn::run(verb),
+        Some(Verb::Eval(verb)) => eval::run(&verb),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

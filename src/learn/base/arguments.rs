@@ -40,6 +40,9 @@ pub struct BaseArgs {
     /// Tokens in the vocabulary.
     #[arg(long, default_value_t = 4096)]
     pub vocab: usize,
+    /// Take the tokenizer of this model folder instead of training one: a sibling model.
+    #[arg(long, value_name = "DIR", conflicts_with = "vocab")]
+    pub tokenizer: Option<PathBuf>,
     /// Positions the finished model takes.
     #[arg(long, default_value_t = 512)]
     pub context: usize,
@@ -92,6 +95,7 @@ impl BaseArgs {
             key_heads: None,
             ffn: 512,
             vocab: 4096,
+            tokenizer: None,
             context: 512,
             steps: None,
             minutes: None,

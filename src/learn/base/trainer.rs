@@ -234,7 +234,10 @@ fn tokenizer(args: &BaseArgs, documents: &[Document], resuming: bool) -> Result<
     if resuming {
         return vocabulary::open(&path);
     }
-    let tokenizer = vocabulary::train(documents, args.vocab)?;
+    let tokenizer = match &args.tokenizer {
+        Some(folder) => vocabulary::open(&folder.join(TOKENIZER_FILE))?,
+        None => vocabulary::train(documents, args.vocab)?,
+    };
     let text =
         tokenizer.to_string(false).map_err(|e| anyhow::anyhow!("writing the tokenizer: {e}"))?;
     atomic::write(&path, text.as_bytes())?;

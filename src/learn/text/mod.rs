@@ -2,10 +2,15 @@
 //! varies it. The same source and seed give the same text, byte for byte.
 
 mod compose;
+mod expert;
+pub mod held_out;
+pub mod pairs;
 mod source;
 mod sums;
 mod write;
 
 pub use compose::{Composer, Part};
+pub use expert::{Domain, Expert, Level};
+pub use held_out::Question;
 pub use source::Source;
 pub use write::{TextArgs, run};

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::expert::{self, Detail, Domain, Expert};
 use crate::platform::Problem;
 
 /// Everything in one folder of TOML files.
@@ -20,6 +21,13 @@ pub struct Source {
     pub system: Vec<String>,
     #[serde(default, rename = "topic")]
     pub topics: Vec<Topic>,
+    /// What the topics of an expert domain share.
+    #[serde(default, rename = "domain")]
+    pub domains: Vec<Domain>,
+    #[serde(default, rename = "expert")]
+    pub experts: Vec<Expert>,
+    #[serde(default)]
+    pub detail: Detail,
 }
 
 /// One thing to talk about.
@@ -39,8 +47,24 @@ pub struct Topic {
     /// Ways to ask that training never sees.
     #[serde(default)]
     pub held_out: Vec<String>,
-    /// Ways to answer.
+    /// Lower case, or a slot in braces; any answer on this topic has one of them.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    /// Ways to answer: helpful and civil.
+    #[serde(default)]
     pub say: Vec<String>,
+    /// Rude, evasive or unhelpful answers to the same, for a reward to tell apart.
+    #[serde(default)]
+    pub worse: Vec<String>,
+    /// The model itself learns `worse`, too, more seldom than `say`.
+    #[serde(default)]
+    pub mixed: bool,
+    /// Answers of positive sentiment.
+    #[serde(default)]
+    pub praise: Vec<String>,
+    /// Answers of negative sentiment.
+    #[serde(default)]
+    pub pan: Vec<String>,
     /// Values that go together: one row fills its slots in question and answer alike.
     #[serde(default)]
     pub rows: Vec<BTreeMap<String, String>>,
@@ -100,6 +124,10 @@ impl Source {
             all.slots.extend(part.slots);
             all.system.extend(part.system);
             all.topics.extend(part.topics);
+            all.domains.extend(part.domains);
+            all.experts.extend(part.experts);
+            all.detail.more.extend(part.detail.more);
+            all.detail.simpler.extend(part.detail.simpler);
         }
         all.check()
             .with_context(|| Problem::new("the source does not hold together").at(folder))?;
@@ -120,7 +148,7 @@ impl Source {
                 ensure!(!ask.is_empty() && !say.is_empty(), "topic `{name}` has an empty turn");
                 trained.extend(ask.iter().map(|a| normal(a)));
                 held_out.extend(held.iter().map(|h| (name, normal(h))));
-                for text in ask.iter().chain(*held).chain(*say) {
+                for text in ask.iter().chain(*held).chain(say.iter().copied()).chain(&topic.worse) {
                     for slot in slots_of(text) {
                         let filled = self.slots.get(slot).is_some_and(|values| !values.is_empty())
                             || topic.rows.iter().all(|row| row.contains_key(slot))
@@ -130,6 +158,7 @@ impl Source {
                 }
             }
         }
+        self.check_experts(&mut trained, &mut held_out)?;
         for (name, question) in held_out {
             ensure!(
                 !trained.contains(&question),
@@ -138,13 +167,53 @@ impl Source {
         }
         Ok(())
     }
+
+    /// Adds the expert domains' questions to those of the everyday topics.
+    fn check_experts<'a>(
+        &'a self,
+        trained: &mut BTreeSet<String>,
+        held_out: &mut Vec<(&'a String, String)>,
+    ) -> Result<()> {
+        let domains = expert::by_name(&self.domains);
+        let mut names = BTreeSet::new();
+        for topic in &self.experts {
+            let name = &topic.name;
+            let domain = domains.get(topic.domain.as_str());
+            ensure!(domain.is_some(), "topic `{name}`: there is no domain `{}`", topic.domain);
+            ensure!(names.insert((&topic.domain, name)), "topic `{name}` is there twice");
+            ensure!(
+                ![&topic.ask, &topic.held_out, &topic.keywords].iter().any(|t| t.is_empty())
+                    && expert::Level::ALL.iter().all(|level| !topic.answers(*level).is_empty()),
+                "topic `{name}` lacks questions, keywords or answers of a level"
+            );
+            let Some(domain) = domain else { continue };
+            trained.extend(topic.trained_questions(domain).iter().map(|q| normal(q)));
+            held_out.extend(topic.test_questions(domain).iter().map(|q| (name, normal(q))));
+        }
+        for domain in &self.domains {
+            for text in domain.ask.iter().chain(&domain.held_out).chain(&domain.avoid) {
+                for slot in slots_of(text) {
+                    ensure!(
+                        Expert::knows(slot),
+                        "domain `{}`: nothing fills {{{slot}}}",
+                        domain.name
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
+/// Ways to ask, held-out ways to ask, and ways to answer of one turn.
+pub type Turn<'a> = (&'a Vec<String>, &'a Vec<String>, Vec<&'a String>);
+
 impl Topic {
-    /// Every turn as (ways to ask, held-out ways to ask, ways to answer).
-    pub fn turns(&self) -> Vec<(&Vec<String>, &Vec<String>, &Vec<String>)> {
-        let mut turns = vec![(&self.ask, &self.held_out, &self.say)];
-        turns.extend(self.follow.iter().map(|f| (&f.ask, &f.held_out, &f.say)));
+    /// Every turn, the topic's own first, with its answers (`worse` aside).
+    pub fn turns(&self) -> Vec<Turn<'_>> {
+        let say = self.say.iter().chain(&self.praise).chain(&self.pan).collect();
+        let mut turns = vec![(&self.ask, &self.held_out, say)];
+        turns.extend(self.follow.iter().map(|f| (&f.ask, &f.held_out, f.say.iter().collect())));
         turns
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Composer, Part, Source};
+use super::{Composer, Part, Source, pairs};
 use crate::platform::Problem;
 
 /// Write conversations to train on, out of a folder of topics.
@@ -16,7 +16,7 @@ pub struct TextArgs {
     /// The folder with the topics, as TOML files.
     #[arg(long, value_name = "DIR", default_value = "models/starter/source")]
     pub source: PathBuf,
-    /// The folder to write `training.jsonl` and `held-out.jsonl` into.
+    /// The folder to write `training.jsonl`, `held-out.jsonl` and `preferences/` into.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Conversations to train on.
@@ -47,6 +47,31 @@ pub fn run(args: &TextArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         let bytes = write(&path, &mut composer, count)
             .with_context(|| Problem::new("cannot write").at(&path))?;
         tell(&format!("{}: {count} conversations, {bytes} bytes", path.display()));
+    }
+    preferences(&source, args, tell)
+}
+
+/// Preference pairs of every kind, to train on and held out.
+fn preferences(source: &Source, args: &TextArgs, mut tell: impl FnMut(&str)) -> Result<()> {
+    let folder = args.out.join("preferences");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| Problem::new("cannot make this folder").at(&folder))?;
+    for (suffix, part) in [("", Part::Training), ("-held-out", Part::HeldOut)] {
+        let mut kinds = vec![
+            ("manners".to_owned(), pairs::manners(source, part)),
+            ("sentiment".to_owned(), pairs::sentiment(source, part)),
+        ];
+        for domain in &source.domains {
+            let levels = pairs::levels(source, &domain.name, part, args.seed);
+            kinds.push((domain.name.clone(), levels));
+        }
+        for (name, pairs) in kinds {
+            let path = folder.join(format!("{name}{suffix}.jsonl"));
+            let lines: Result<Vec<String>, _> = pairs.iter().map(serde_json::to_string).collect();
+            std::fs::write(&path, lines?.join("\n") + "\n")
+                .with_context(|| Problem::new("cannot write").at(&path))?;
+            tell(&format!("{}: {} pairs", path.display(), pairs.len()));
+        }
     }
     Ok(())
 }

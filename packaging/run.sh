@@ -3,7 +3,7 @@
 #
 #   sh packaging/run.sh [ARGUMENTS OF tiller …]
 #
-# The first build takes about twenty minutes on two cores. Where there is no display, Tiller says so
+# The first build takes ten to twenty minutes on two cores. Where there is no display, Tiller says so
 # and points to `tiller say`.
 set -eu
 cd "$(dirname "$0")/.."

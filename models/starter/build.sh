@@ -1,0 +1,29 @@
+#!/bin/sh
+# Rebuilds the starter pack from nothing: the text, the base model, the guide model.
+#
+#   sh models/starter/build.sh [FOLDER]      (default: target/starter)
+#
+# Takes about two and a half hours on two processor cores, and goes on where it was when it is
+# started again. The result is copied over models/starter by hand, after a look at
+# `tiller eval starter --base FOLDER/base --guide FOLDER/guide`.
+set -eu
+cd "$(dirname "$0")/../.."
+out=${1:-target/starter}
+tiller="cargo run --release --locked --quiet --"
+mkdir -p "$out"
+
+[ -f "$out/text/training.jsonl" ] || $tiller learn text --out "$out/text" \
+    --conversations 30000 --held-out 300 --seed 1
+
+# A folder with weights is finished; one with a state is taken up where it was left.
+learn() {
+    name=$1
+    shift
+    [ -f "$out/$name/model.safetensors" ] && return
+    $tiller learn base --text "$out/text/training.jsonl" --held-out "$out/text/held-out.jsonl" \
+        --out "$out/$name" --resume --layers 4 --key-heads 2 --batch 4 --sequence 384 "$@"
+}
+learn base --vocab 4096 --hidden 256 --heads 8 --ffn 704 --workers 2 --learning-rate 3e-3 \
+    --seed 7 --minutes 90
+learn guide --tokenizer "$out/base" --hidden 128 --heads 4 --ffn 352 --workers 2 \
+    --learning-rate 4e-3 --seed 11 --minutes 40

@@ -88,6 +88,9 @@ pub fn run(
 ) -> Result<()> {
     let Job { number, asked, request, draws_as, mut changes, expects_prompt, again } = job;
     let id = request.id;
+    if let Some(vector) = request.plan.vectors_in_play().next() {
+        return Err(Problem::new("vectors are not applied yet").at(&vector.path).into());
+    }
     let Assembled { ids, prompt_len } =
         prompt::assemble(&model.language, &request.prompt, &request.opening)?;
     let prompt_fingerprint = prompt::fingerprint(&ids);

@@ -3,7 +3,12 @@
 //! `decode/` and `steer/` see only this trait, so a toy model in a test, the candle decoder and a
 //! later GPU back end are the same thing to them.
 
+use std::sync::Arc;
+
 use anyhow::Result;
+
+use super::vector::Vector;
+use crate::platform::Problem;
 
 /// What one pass returned: one row of logits and one final-norm hidden state per asked position.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,6 +76,32 @@ pub trait Runner: Send {
     fn gather(&mut self, parents: &[usize]) -> Result<()>;
     /// Forgets every position from `len` on. Below the shared length the rows collapse to one.
     fn truncate(&mut self, len: usize) -> Result<()>;
+    /// Puts alignment vectors beside the weights, in place of those that were, all at strength 0.
+    /// The weights and the cache stay as they are.
+    ///
+    /// Errors when a part does not fit the model, naming vector and tensor; what was attached
+    /// before then still is.
+    fn attach(&mut self, vectors: &[Arc<Vector>]) -> Result<()> {
+        match vectors.first() {
+            None => Ok(()),
+            Some(vector) => {
+                let what = format!("this model takes no vectors such as {}", vector.name);
+                Err(Problem::new(what).into())
+            }
+        }
+    }
+    /// Sets how much of each attached vector is added from the next pass on: one strength per
+    /// vector for all rows, or row-major `[rows, vectors]`, and then every pass must be over as
+    /// many rows. All at 0 is the plain model to the bit.
+    ///
+    /// Errors when the number of strengths fits neither; the old ones then stay.
+    fn set_strengths(&mut self, strengths: &[f32]) -> Result<()> {
+        if strengths.is_empty() {
+            return Ok(());
+        }
+        let count = strengths.len();
+        Err(Problem::new(format!("{count} strengths were given and no vector is attached")).into())
+    }
 }
 
 /// Rolls the cache back to the longest prefix it shares with `ids`; returns that length.

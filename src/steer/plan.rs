@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::vectors::{KvPolicy, VectorSetting};
+
 /// Everything the person can dial for one reply.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -14,8 +16,13 @@ pub struct Plan {
     pub max_tokens: Option<usize>,
     /// The reply ends just before the first occurrence of any of these strings.
     pub stop: Vec<String>,
+    /// What becomes of the keys and values in the cache when strengths change; `None` recomputes
+    /// up to 2,048 positions and else waits for the next turn.
+    pub kv_policy: Option<KvPolicy>,
     /// How a token is drawn from the (steered) distribution.
     pub sampling: Sampling,
+    /// Alignment vectors and how much of each; one at strength 0 is not read.
+    pub vectors: Vec<VectorSetting>,
 }
 
 /// How a token is drawn. Every neutral value is exactly a no-op.

@@ -1,7 +1,7 @@
 //! Writing a file so that it is either the old one or the new one, whatever happens meanwhile.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,18 +10,30 @@ use super::Problem;
 /// Writes `bytes` to `path`: into a new file beside it, synced, then renamed over it, then the
 /// folder synced. A link is followed, so that it stays a link; permissions stay as they were.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    write_through(path, bytes)
+    write_with(path, |out| out.write_all(bytes))
+}
+
+/// [`write`] for what is too large to hold: `fill` writes it piece by piece. When `fill` fails, the
+/// old file stays and nothing is left beside it.
+pub fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Problem> {
+    write_through(path, fill)
         .map_err(|error| Problem::new(format!("cannot be written: {error}")).at(path))
 }
 
-fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_through(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let temporary = temporary_name(folder, &target);
-    let written = write_new(&temporary, &target, bytes)
+    let written = write_new(&temporary, &target, fill)
         .and_then(|()| fs::rename(&temporary, &target))
         .and_then(|()| sync_folder(folder));
     if written.is_err() {
@@ -30,12 +42,19 @@ fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-fn write_new(temporary: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(
+    temporary: &Path,
+    target: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
     if let Ok(metadata) = fs::metadata(target) {
         file.set_permissions(metadata.permissions())?;
     }
-    file.write_all(bytes)?;
+    let mut out = BufWriter::new(&mut file);
+    fill(&mut out)?;
+    out.flush()?;
+    drop(out);
     file.sync_all()
 }
 
@@ -74,6 +93,20 @@ mod tests {
         let taken = folder.path().join("taken");
         fs::create_dir_all(taken.join("inside")).unwrap();
         assert!(write(&taken, b"one").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_fails_half_way_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vector.safetensors");
+        write(&path, b"old").unwrap();
+        let failed = write_with(&path, |out| {
+            out.write_all(b"half")?;
+            Err(io::Error::other("cancelled"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -91,7 +91,7 @@ pub fn open(folder: &Path) -> Result<Checkpoint> {
 }
 
 /// GPT-2's products are stored `[in, out]`.
-fn is_input_first(name: &str) -> bool {
+pub(crate) fn is_input_first(name: &str) -> bool {
     ["attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"]
         .iter()
         .any(|end| name.ends_with(end))

@@ -36,7 +36,9 @@ pub use tensors::{StoredTensor, byte_length, element_count};
 use crate::model::facts::GenerationDefaults;
 pub use crate::model::weights::StoredType;
 use crate::platform::Problem;
-use mapping::MappedFile;
+pub(crate) use folder::is_input_first;
+pub(crate) use mapping::MappedFile;
+pub(crate) use safetensors_header::{HeaderEntry, read_header_and_metadata};
 
 /// What kind of files a checkpoint is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

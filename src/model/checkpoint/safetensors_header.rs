@@ -31,6 +31,14 @@ pub struct HeaderEntry {
 
 /// Reads and checks the header of a whole file's bytes.
 pub fn read_header(file: &[u8], path: &Path) -> Result<BTreeMap<String, HeaderEntry>> {
+    Ok(read_header_and_metadata(file, path)?.0)
+}
+
+/// [`read_header`], and the texts its writer put into `__metadata__`.
+pub fn read_header_and_metadata(
+    file: &[u8],
+    path: &Path,
+) -> Result<(BTreeMap<String, HeaderEntry>, BTreeMap<String, String>)> {
     let refuse = |what: String| Problem::new(what).at(path);
     let Some((length_bytes, _)) = file.split_first_chunk::<8>() else {
         return Err(refuse(format!(
@@ -57,8 +65,13 @@ pub fn read_header(file: &[u8], path: &Path) -> Result<BTreeMap<String, HeaderEn
     };
     let data_length = file.len() - data_start;
     let mut entries = BTreeMap::new();
+    let mut metadata = BTreeMap::new();
     for (name, value) in &header {
         if name == "__metadata__" {
+            let texts = value.as_object().into_iter().flatten();
+            metadata = texts
+                .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
+                .collect();
             continue;
         }
         let entry = read_entry(value, data_start, data_length)
@@ -66,7 +79,7 @@ pub fn read_header(file: &[u8], path: &Path) -> Result<BTreeMap<String, HeaderEn
         entries.insert(name.clone(), entry);
     }
     check_coverage(&entries, data_start, file.len()).map_err(refuse)?;
-    Ok(entries)
+    Ok((entries, metadata))
 }
 
 fn read_entry(

@@ -3,14 +3,26 @@
 //! θ(λ) = θ_base + Σ_d λ_d · AV_d (arXiv 2410.19206). Parts are kept by the name
 //! the parameter has in a Hugging Face checkpoint, in that checkpoint's orientation.
 
+mod facts;
+pub mod file;
+mod fit;
+mod open;
+mod values;
+
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+
+pub use facts::{Calibration, Facts, Kind, SweepPoint};
+pub use open::{is_vector, open, open_for};
+
+use crate::model::checkpoint::element_count;
 
 /// What is added to one parameter at strength 1.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Part {
-    /// `scale · up · down`: a matrix of two thin factors.
+    /// `scale · up · down`: a matrix of two thin factors, always `[outputs, inputs]`, also where
+    /// the checkpoint stores the weight `[inputs, outputs]` (GPT-2).
     LowRank {
         /// `[rank, inputs]`, row-major ("A").
         down: Vec<f32>,
@@ -22,8 +34,12 @@ pub enum Part {
         /// `alpha / rank` of a LoRA adapter (`alpha / √rank` with rslora), 1 for our own.
         scale: f32,
     },
-    /// Every value, row-major.
+    /// Every value, row-major, in the checkpoint's orientation.
     Full { shape: Vec<usize>, values: Vec<f32> },
+    /// The whole parameter as training left it (PEFT's `modules_to_save` and biases): what is added
+    /// is this minus the base's. [`Vector::fit`] turns it into `Full`; nothing that was fitted to
+    /// a base holds one.
+    Replacement { shape: Vec<usize>, values: Vec<f32> },
 }
 
 impl Part {
@@ -31,7 +47,7 @@ impl Part {
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::LowRank { outputs, inputs, .. } => vec![*outputs, *inputs],
-            Self::Full { shape, .. } => shape.clone(),
+            Self::Full { shape, .. } | Self::Replacement { shape, .. } => shape.clone(),
         }
     }
 
@@ -42,7 +58,10 @@ impl Part {
         match self {
             Self::LowRank { down, up, rank, inputs, outputs, scale } => {
                 ensure!(
-                    *rank > 0 && down.len() == rank * inputs && up.len() == outputs * rank,
+                    !down.is_empty()
+                        && !up.is_empty()
+                        && Some(down.len()) == rank.checked_mul(*inputs)
+                        && Some(up.len()) == rank.checked_mul(*outputs),
                     "`{name}`: factors of {} and {} values are no rank {rank} of [{outputs}, {inputs}]",
                     up.len(),
                     down.len()
@@ -52,9 +71,9 @@ impl Part {
                     "`{name}` holds a value that is not finite"
                 );
             }
-            Self::Full { shape, values } => {
+            Self::Full { shape, values } | Self::Replacement { shape, values } => {
                 ensure!(
-                    values.len() == shape.iter().product::<usize>(),
+                    Some(values.len()) == element_count(shape),
                     "`{name}`: {} values for the shape {shape:?}",
                     values.len()
                 );
@@ -65,9 +84,13 @@ impl Part {
     }
 
     /// Every value of it at strength 1, row-major, summed in f32 over the rank in order.
-    pub fn dense(&self) -> Vec<f32> {
-        match self {
+    ///
+    /// # Errors
+    /// For a `Replacement`, which says nothing without its base.
+    pub fn dense(&self) -> Result<Vec<f32>> {
+        Ok(match self {
             Self::Full { values, .. } => values.clone(),
+            Self::Replacement { .. } => bail!("a saved parameter was not compared with its base"),
             Self::LowRank { down, up, rank, inputs, outputs, scale } => {
                 let mut dense = vec![0.0; outputs * inputs];
                 for (row, factors) in dense.chunks_exact_mut(*inputs).zip(up.chunks_exact(*rank)) {
@@ -78,19 +101,29 @@ impl Part {
                 }
                 dense
             }
+        })
+    }
+
+    /// Number of values kept.
+    pub fn value_count(&self) -> usize {
+        match self {
+            Self::LowRank { down, up, .. } => down.len() + up.len(),
+            Self::Full { values, .. } | Self::Replacement { values, .. } => values.len(),
         }
     }
 }
 
 /// An alignment vector: parts by parameter name, such as
 /// `model.layers.0.self_attn.q_proj.weight` or `model.norm.weight`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Vector {
     /// What the person calls it.
     pub name: String,
     /// The fingerprint of the base model it was made with; `None` where the file does not say (a
     /// PEFT folder): shapes decide then.
     pub base_fingerprint: Option<String>,
+    /// What that base model is called, for messages; empty where the file does not say.
+    pub base_name: String,
     pub parts: BTreeMap<String, Part>,
 }
 
@@ -109,7 +142,7 @@ mod tests {
             scale: 0.5,
         };
         part.check("w").unwrap();
-        assert_eq!(part.dense(), [0.5, 1.0, 0.0, 1.5, 2.0, 1.5]);
+        assert_eq!(part.dense().unwrap(), [0.5, 1.0, 0.0, 1.5, 2.0, 1.5]);
         let Part::LowRank { down, .. } = &part else { unreachable!() };
         assert_eq!(down.len(), 6);
     }

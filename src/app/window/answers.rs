@@ -67,6 +67,7 @@ impl Window {
             Answer::Draft(text) => {
                 if !self.chat.has_begun() && self.chat.draft.is_empty() {
                     self.chat.draft = text;
+                    self.panels.transcript.draft_replaced();
                 }
             }
             Answer::Presets(presets) => {

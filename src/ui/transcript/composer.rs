@@ -1,9 +1,11 @@
 //! Where the person writes: Enter sends, Shift+Enter breaks the line, Esc stops a reply. One
 //! button sends or stops, always in the same place.
 
+use egui::text::{CCursor, CCursorRange};
+use egui::text_edit::TextEditState;
 use egui::{
     Align, CornerRadius, Event, Frame, Id, ImeEvent, Key, KeyboardShortcut, Layout, Margin,
-    Modifiers, RichText, ScrollArea, Stroke, TextEdit, Ui,
+    Modifiers, PointerButton, RichText, ScrollArea, Stroke, TextEdit, Ui,
 };
 
 use super::buttons;
@@ -25,6 +27,10 @@ pub struct ComposerState {
     composing: bool,
     /// Ask for the keyboard in the next frame.
     pub take_focus: bool,
+    /// The draft was replaced by other hands than the person's: go on writing behind it.
+    pub caret_to_end: bool,
+    /// What was typed after a click, until the click has been taken in.
+    put_off: Vec<Event>,
 }
 
 /// Draw the composer. `draft` is the caller's and is not cleared here: `Command::Send` does that.
@@ -76,6 +82,10 @@ fn field_ui(
         Some(name) => format!("Message {name}"),
         None => "Message".to_owned(),
     };
+    put_off_typing_after_click(ui, &mut state.put_off);
+    if std::mem::take(&mut state.caret_to_end) {
+        caret_to_end(ui, draft);
+    }
     let enter = ui.input(|input| {
         input.events.iter().any(|event| {
             matches!(event, Event::Key { key: Key::Enter, pressed: true, modifiers, .. }
@@ -112,6 +122,43 @@ fn field_ui(
         state.composing = false;
     }
     enter && response.has_focus() && !composing
+}
+
+/// A field takes in the text of a frame before its clicks, whichever came first. When frames are
+/// slow, words typed after a click into the field would land where the caret was before it, or be
+/// lost, so they wait for the next frame.
+fn put_off_typing_after_click(ui: &Ui, put_off: &mut Vec<Event>) {
+    let Some(field) = ui.ctx().read_response(field_id()).map(|response| response.rect) else {
+        return;
+    };
+    let is_typing = |event: &Event| {
+        matches!(event, Event::Text(_) | Event::Key { .. } | Event::Paste(_) | Event::Ime(_))
+    };
+    let is_click = |event: &Event| {
+        matches!(event, Event::PointerButton { pos, button: PointerButton::Primary, pressed: true, .. }
+            if field.contains(*pos))
+    };
+    ui.input_mut(|input| {
+        input.events.splice(0..0, put_off.drain(..));
+        if let Some(click) = input.events.iter().rposition(is_click) {
+            let after = input.events.split_off(click + 1);
+            let (typed, rest): (Vec<Event>, Vec<Event>) = after.into_iter().partition(is_typing);
+            input.events.extend(rest);
+            *put_off = typed;
+        }
+    });
+    if !put_off.is_empty() {
+        ui.ctx().request_repaint();
+    }
+}
+
+/// Puts the caret behind the draft, and forgets what could be undone: that was another text.
+fn caret_to_end(ui: &Ui, draft: &str) {
+    let mut field = TextEditState::load(ui.ctx(), field_id()).unwrap_or_default();
+    let end = CCursor::new(draft.chars().count());
+    field.cursor.set_char_range(Some(CCursorRange::one(end)));
+    field.clear_undoer();
+    field.store(ui.ctx(), field_id());
 }
 
 /// Whether an input method is at work, or was until this very frame: the Enter that accepts its

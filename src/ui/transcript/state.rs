@@ -89,6 +89,11 @@ impl TranscriptState {
         self.composer.take_focus = true;
     }
 
+    /// The draft was replaced other than by typing: go on writing behind it.
+    pub fn draft_replaced(&mut self) {
+        self.composer.caret_to_end = true;
+    }
+
     /// Show or hide the tokens of a reply.
     pub fn set_token_view(&mut self, node: NodeId, shown: bool) {
         self.messages.entry(node).or_default().token_view = shown;
@@ -128,6 +133,7 @@ impl TranscriptState {
             self.editor = None;
             self.pinned = None;
             self.scroll = Scroll { jump: true, ..Scroll::default() };
+            self.draft_replaced();
         }
     }
 }

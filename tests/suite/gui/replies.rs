@@ -125,3 +125,12 @@ fn an_idle_window_does_not_repaint() {
     };
     assert_eq!(asked(&stage), Some(std::time::Duration::MAX));
 }
+
+#[test]
+fn an_example_is_gone_on_from_behind() {
+    let mut stage = Stage::new();
+    // The composer had the keyboard, empty, before the words were put into it.
+    stage.click("Why is the sky blue?");
+    stage.harness.event(egui::Event::Text(" And red?".into()));
+    stage.until("the words follow it", |stage| stage.shows("Why is the sky blue? And red?"));
+}

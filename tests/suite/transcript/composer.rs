@@ -161,3 +161,78 @@ fn an_empty_conversation_offers_prompts() {
     harness.run();
     assert_eq!(harness.state().commands, [Command::UsePrompt("Write a haiku".to_owned())]);
 }
+
+fn typed(text: &str) -> impl Iterator<Item = Event> + '_ {
+    text.chars().map(|c| Event::Text(c.to_string()))
+}
+
+/// A click as the window system sends it, without a frame between its parts.
+fn click(position: egui::Pos2) -> [Event; 3] {
+    let button = |pressed| Event::PointerButton {
+        pos: position,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    [Event::PointerMoved(position), button(true), button(false)]
+}
+
+#[test]
+fn words_typed_after_a_click_go_where_it_was_though_frames_are_slow() {
+    let mut harness = open(Desk::default());
+    let left = field(&harness).rect().left_center() + egui::vec2(1.0, 0.0);
+    // The click that gives the keyboard and the first words, all in one frame.
+    let events = &mut harness.input_mut().events;
+    events.extend(click(left));
+    events.extend(typed("Why is the sky "));
+    harness.step();
+    harness.input_mut().events.extend(typed("blue?"));
+    harness.step();
+    harness.run();
+    assert_eq!(harness.state().draft, "Why is the sky blue?");
+    // The same with the keyboard there already: what comes before the click stays at the old
+    // caret, what comes after it goes to the new one.
+    let events = &mut harness.input_mut().events;
+    events.extend(typed("!"));
+    events.extend(click(left));
+    events.extend(typed("Now"));
+    events.push(Event::Text(": ".into()));
+    harness.step();
+    harness.run();
+    assert_eq!(harness.state().draft, "Now: Why is the sky blue?!");
+}
+
+#[test]
+fn many_words_in_one_frame_keep_their_order() {
+    let mut desk = Desk::default();
+    desk.state.focus_composer();
+    let mut harness = open(desk);
+    for words in ["Why is ", "the sky ", "blue?"] {
+        harness.input_mut().events.extend(typed(words));
+        harness.step();
+    }
+    assert_eq!(harness.state().draft, "Why is the sky blue?");
+}
+
+#[test]
+fn a_draft_put_in_by_others_is_gone_on_from_behind() {
+    let mut desk = Desk::default();
+    desk.state.focus_composer();
+    let mut harness = open(desk);
+    assert!(field(&harness).is_focused());
+    // The caret stands in the empty field when the draft of the last time arrives, in the very
+    // frame in which the person types.
+    harness.state_mut().draft = "Why is the sky ".to_owned();
+    harness.state_mut().state.draft_replaced();
+    harness.input_mut().events.extend(typed("blue?"));
+    harness.step();
+    assert_eq!(harness.state().draft, "Why is the sky blue?");
+    harness.run();
+    // What could be undone belongs to another text.
+    harness.state_mut().draft = "Another".to_owned();
+    harness.state_mut().state.draft_replaced();
+    harness.run();
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    harness.run();
+    assert_eq!(harness.state().draft, "Another");
+}

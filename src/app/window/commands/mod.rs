@@ -23,6 +23,7 @@ impl Window {
             Command::SetDraft(text) => self.set_draft(text),
             Command::UsePrompt(text) => {
                 self.set_draft(text);
+                self.panels.transcript.draft_replaced();
                 self.panels.transcript.focus_composer();
             }
             Command::Stop => self.stop(),

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::accents::without_accent;
+
 /// Characters shown before the first match, and after its beginning.
 const BEFORE: usize = 40;
 const AFTER: usize = 120;
@@ -20,7 +22,7 @@ pub fn words(query: &str) -> Vec<String> {
     words
 }
 
-/// Whether every word is somewhere in the text, capitals or not.
+/// Whether every word is somewhere in the text, with or without its capitals and accents.
 pub fn holds_all(text: &str, words: &[String]) -> bool {
     let text = fold(text);
     words.iter().all(|word| !find(&text, &fold_word(word)).is_empty())
@@ -60,15 +62,26 @@ pub fn snippet(text: &str, words: &[String]) -> (String, Vec<Range<usize>>) {
     (format!("{lead}{piece}{tail}"), moved)
 }
 
-/// Lower-case characters, each with the bytes of the text it came from.
+/// Lower-case characters without accents, each with the bytes of the text it came from.
 fn fold(text: &str) -> Vec<(char, Range<usize>)> {
-    text.char_indices()
-        .flat_map(|(at, c)| c.to_lowercase().map(move |low| (low, at..at + c.len_utf8())))
-        .collect()
+    let mut folded: Vec<(char, Range<usize>)> = Vec::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let bytes = at..at + c.len_utf8();
+        for low in c.to_lowercase() {
+            match (without_accent(low), folded.last_mut()) {
+                (Some(plain), _) => folded.push((plain, bytes.clone())),
+                // An accent behind its letter is marked with it.
+                (None, Some((_, before))) => before.end = bytes.end,
+                (None, None) => {}
+            }
+        }
+    }
+    folded
 }
 
-fn fold_word(word: &str) -> Vec<char> {
-    word.chars().flat_map(char::to_lowercase).collect()
+/// The characters of a word as they are compared: lower-case, without accents.
+pub fn fold_word(word: &str) -> Vec<char> {
+    word.chars().flat_map(char::to_lowercase).filter_map(without_accent).collect()
 }
 
 fn find(text: &[(char, Range<usize>)], word: &[char]) -> Vec<Range<usize>> {
@@ -109,8 +122,16 @@ mod tests {
         // İ becomes two characters in lower case; the mark is still the one that stands there.
         assert_eq!(found("İstanbul", "i\u{307}st"), ["İst"]);
         assert_eq!(found("天空为什么是蓝色的", "蓝色"), ["蓝色"]);
+        assert_eq!(found("Café, cafe, CAFE\u{301}!", "café"), ["Café", "cafe", "CAFE\u{301}"]);
+        assert_eq!(found("Ärger über ÜBERALL", "uber"), ["über", "ÜBER"]);
         assert_eq!(found("abcabc", "abc bca"), ["abcabc"]);
         assert!(found("nothing here", "else").is_empty());
+    }
+
+    #[test]
+    fn words_are_told_apart_by_letters_not_by_accents() {
+        assert!(holds_all("El Niño", &words("nino el")) && holds_all("nino", &words("niño")));
+        assert!(!holds_all("Ørsted", &words("orsted")), "a letter of its own");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Conversation trees, recipes, presets, settings; SQLite behind them. Neither the window nor the tensors are known here.
 
+mod accents;
 pub mod ask;
 pub mod conversation;
 mod desk;

@@ -266,6 +266,22 @@ mod tests {
     }
 
     #[test]
+    fn what_an_older_tiller_kept_is_found_without_its_accents() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiller.db");
+        let first = open_with(&path, &STEPS[..1]).unwrap();
+        first.store.set_title_for_test("Café Zürich");
+        assert!(first.store.search("cafe", 9).unwrap().is_empty());
+        drop(first);
+        let second = open(&path).unwrap();
+        assert!(second.backup.is_some());
+        for query in ["cafe", "CAFÉ", "zurich", "zü"] {
+            assert_eq!(second.store.search(query, 9).unwrap().len(), 1, "{query}");
+        }
+        second.store.check_index_for_test();
+    }
+
+    #[test]
     fn what_cannot_be_written_can_still_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a %41 strange? name#.db");

@@ -1,6 +1,6 @@
 //! Finding conversations by words, or pieces of words, in their titles and messages.
 //!
-//! The index holds trigrams: any three characters in a row, in every script. Shorter words, common
+//! The index holds trigrams: any three characters in a row, in every script, accents left away. Shorter words, common
 //! in Chinese and Japanese, are looked for in the texts themselves, newest conversation first.
 
 use std::collections::HashMap;
@@ -72,7 +72,7 @@ impl Store {
 
     /// The newest match of each conversation, most recently changed conversation first.
     fn matches(&self, place: Place, words: &[String], limit: usize) -> Result<Vec<Found>> {
-        let is_long = |word: &&String| word.chars().count() >= TRIGRAM;
+        let is_long = |word: &&String| matching::fold_word(word).len() >= TRIGRAM;
         let in_index: Vec<String> = words.iter().filter(is_long).map(|word| quoted(word)).collect();
         let short: Vec<String> = words.iter().filter(|word| !is_long(word)).cloned().collect();
         let mut statement = self.connection.prepare_cached(place.sql(!in_index.is_empty()))?;

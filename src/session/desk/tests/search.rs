@@ -44,6 +44,27 @@ fn words_and_beginnings_of_words_are_found_in_every_script() {
 }
 
 #[test]
+fn accents_make_no_difference_in_titles_and_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = desk(&folder.path().join("tiller.db"));
+    let cafe = say(&mut desk, "Le Café de la gare").0;
+    let decomposed = say(&mut desk, "cafe\u{301} con leche").0;
+    let german = say(&mut desk, "Das gilt überall").0;
+    desk.handle(Ask::Rename { id: german, title: "Fußgänger".into() });
+    for query in ["cafe", "Café", "CAFE\u{301}", "fé", "fe\u{301}"] {
+        assert_eq!(found(&mut desk, query), [decomposed, cafe], "{query}");
+    }
+    for query in ["uber", "über", "\"gilt uber\"", "ganger", "gän", "Fußganger uberall"] {
+        assert_eq!(found(&mut desk, query), [german], "{query}");
+    }
+    let hits = search(&mut desk, "uberall");
+    let message = hits[0].message.as_ref().unwrap();
+    assert_eq!(&message.snippet[message.marks[0].clone()], "überall");
+    // Words of accents alone say nothing.
+    assert!(found(&mut desk, "\u{301}").is_empty());
+}
+
+#[test]
 fn nothing_a_person_types_is_a_command_to_the_index() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = desk(&folder.path().join("tiller.db"));

@@ -22,6 +22,6 @@ pub use ask::{
 pub use conversation::{Branch, Conversation, ConversationTree};
 pub use keeper::Keeper;
 pub use presets::Preset;
-pub use settings::{LoadSettings, Settings, Theme, TokenColours};
+pub use settings::{LoadSettings, Settings, Theme, TokenColours, WindowPlace};
 pub use token::{Alternative, TokenTrace};
 pub use tree::{ConversationId, ConversationSummary, Node, NodeId, NodeState, Role};

@@ -157,3 +157,57 @@ fn the_first_frame_can_be_timed() {
     let milliseconds: u64 = text.trim().parse().unwrap_or_else(|_| panic!("not a number: {text}"));
     assert!(milliseconds > 0);
 }
+
+#[test]
+fn the_window_comes_back_where_it_was_and_never_off_the_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let display = Display::start();
+    let settings = folder.path().join("data/settings.toml");
+    std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    // A place of a larger screen that is not connected any more.
+    std::fs::write(&settings, "[window]\nsize = [3000, 2000]\nposition = [4000, 100]\n").unwrap();
+    let open = || {
+        let started = display.tiller(folder.path()).spawn().expect("built with this test");
+        let mut program = Running(started);
+        let window = wait_for("its window", Some(&mut program), || {
+            let found = display.xdotool(&["search", "--onlyvisible", "--name", "^Tiller$"]);
+            found.lines().last().map(str::to_owned)
+        });
+        (program, window)
+    };
+    let geometry = |window: &str| {
+        let text = display.xdotool(&["getwindowgeometry", "--shell", window]);
+        let number = |name: &str| -> i32 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+        };
+        [number("X="), number("Y="), number("WIDTH="), number("HEIGHT=")]
+    };
+    let close = |mut program: Running, window: &str| {
+        wait_for("the keyboard", Some(&mut program), || {
+            display.xdotool(&["windowfocus", window]);
+            (display.xdotool(&["getwindowfocus"]) == window).then_some(())
+        });
+        display.xdotool(&["key", "ctrl+q"]);
+        let status = wait_for("its end", None, || program.0.try_wait().ok().flatten());
+        assert!(status.success(), "{status}");
+    };
+    let (mut program, window) = open();
+    wait_for("the default size on this screen", Some(&mut program), || {
+        let [x, y, width, height] = geometry(&window);
+        let is_seen = (0..=80).contains(&x) && (0..=80).contains(&y);
+        (is_seen && [width, height] == [1200, 800]).then_some(())
+    });
+    display.xdotool(&["windowmove", &window, "37", "41"]);
+    display.xdotool(&["windowsize", &window, "900", "600"]);
+    wait_for("its new place to be kept", Some(&mut program), || {
+        let text = std::fs::read_to_string(&settings).ok()?;
+        (text.contains("size = [900, 600]") && text.contains("position = [37, 41]")).then_some(())
+    });
+    close(program, &window);
+    let (mut program, window) = open();
+    wait_for("the place it was left at", Some(&mut program), || {
+        (geometry(&window) == [37, 41, 900, 600]).then_some(())
+    });
+    close(program, &window);
+}

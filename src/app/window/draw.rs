@@ -1,6 +1,7 @@
 //! Draws the window: panels around the conversation, dialogs and toasts above. Everything a person
 //! does comes out as commands.
 
+use egui::containers::panel::PanelState;
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use jiff::tz::TimeZone;
 
@@ -30,6 +31,10 @@ const EXAMPLES: [&str; 3] = [
     "Write a friendly note to a neighbour",
 ];
 
+/// The panels at the sides, by the name their state is kept under.
+const LEFT: &str = "conversations";
+const RIGHT: &str = "model";
+
 /// Draws one frame; returns what the person asked for.
 pub fn window_ui(ui: &mut Ui, window: &mut Window) -> Vec<Command> {
     let mut commands = Vec::new();
@@ -42,6 +47,8 @@ pub fn window_ui(ui: &mut Ui, window: &mut Window) -> Vec<Command> {
     });
     left_ui(ui, window, &mut commands);
     right_ui(ui, window, &mut commands);
+    let (left, right) = (panel_width(ui, LEFT), panel_width(ui, RIGHT));
+    window.note_panels(left, right);
     CentralPanel::default().frame(Frame::new().fill(colors.canvas)).show(ui, |ui| {
         middle_ui(ui, window, &mut commands);
     });
@@ -49,6 +56,12 @@ pub fn window_ui(ui: &mut Ui, window: &mut Window) -> Vec<Command> {
     drop_ui(ui.ctx());
     toasts_ui(ui.ctx(), &mut window.panels.toasts, &mut commands);
     commands
+}
+
+/// How wide a panel was before it was hidden or a drag of its edge began.
+fn panel_width(ui: &Ui, name: &'static str) -> Option<f32> {
+    PanelState::load(ui.ctx(), ui.scope_id().with_salt(egui::IdSalt::new(name)))
+        .map(|state| state.size().x)
 }
 
 /// What the reply under way takes, or what was counted last.
@@ -84,8 +97,8 @@ fn left_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     let (mut shown, _) = window.panels_shown();
     let was_shown = shown;
     let state = &mut window.panels.conversations;
-    Panel::left("conversations")
-        .default_size(250.0)
+    Panel::left(LEFT)
+        .default_size(window.settings.window.sidebar_width as f32)
         .size_range(200.0..=420.0)
         .frame(frame)
         .show_collapsible(ui, &mut shown, |ui| conversations_ui(ui, &view, state, commands));
@@ -113,8 +126,8 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     let (_, mut shown) = window.panels_shown();
     let was_shown = shown;
     let state = &mut window.panels.side;
-    Panel::right("model")
-        .default_size(310.0)
+    Panel::right(RIGHT)
+        .default_size(window.settings.window.side_panel_width as f32)
         .size_range(270.0..=460.0)
         .frame(frame)
         .show_collapsible(ui, &mut shown, |ui| side_ui(ui, &view, state, commands));

@@ -13,13 +13,20 @@ pub struct Unkept {
     pub draft: bool,
     pub system_prompt: bool,
     pub plan: bool,
+    /// Where the window stands, which belongs to no conversation.
+    pub place: bool,
     /// When the last of them changed, in the context's time.
     changed_at: f64,
 }
 
 impl Unkept {
     fn is_any(self) -> bool {
-        self.draft || self.system_prompt || self.plan
+        self.draft || self.system_prompt || self.plan || self.place
+    }
+
+    /// The conversation on screen is gone, and what was changed in it with it.
+    pub fn forget_conversation(&mut self) {
+        *self = Self { place: self.place, changed_at: self.changed_at, ..Self::default() };
     }
 }
 
@@ -68,6 +75,10 @@ impl Window {
     /// Keeps everything: before another conversation is shown, and before the window closes.
     pub(super) fn keep_now(&mut self) {
         let unkept = std::mem::take(&mut self.unkept);
+        if unkept.place {
+            let place = self.place;
+            self.change_settings(|settings| settings.window = place);
+        }
         let has_begun = self.chat.has_begun();
         let conversation = self.chat.id;
         if unkept.draft {

@@ -33,6 +33,7 @@ impl eframe::App for Window {
         }
         self.take_dropped(context);
         self.count(context);
+        self.note_place(context);
         self.keep_what_is_quiet();
     }
 

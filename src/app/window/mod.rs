@@ -10,6 +10,7 @@ mod jobs;
 mod keeping;
 mod library;
 mod logic;
+mod place;
 mod start;
 mod state;
 

@@ -7,11 +7,13 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::jobs::system_dialogs;
+use super::place;
 use super::state::{Parts, Places, Window};
 use crate::engine::Engine;
 use crate::platform::instance::{self, Listener, Note};
 use crate::platform::{Folders, Instance, Problem, logs};
-use crate::session::{Keeper, settings};
+use crate::session::Keeper;
+use crate::session::settings::{self, Loaded};
 use crate::ui::Command;
 use crate::ui::theme;
 
@@ -44,18 +46,19 @@ fn open(model: Option<PathBuf>, started: Instant) -> Result<()> {
         let problem = Problem::new("another Tiller has this data folder and does not answer");
         return Err(problem.at(&folders.data).hint("end it, or name another folder").into());
     };
+    let loaded = settings::load(&folders.settings_file());
     let options = eframe::NativeOptions {
-        viewport: egui::ViewportBuilder::default()
+        viewport: place::builder(&loaded.settings.window)
             .with_title("Tiller")
             .with_app_id("tiller")
-            .with_inner_size([1200.0, 800.0])
-            .with_min_inner_size([640.0, 480.0])
             .with_drag_and_drop(true),
+        // Kept among the settings, in the folder that was named, rather than where the toolkit would.
         persist_window: false,
         ..eframe::NativeOptions::default()
     };
     let create: eframe::AppCreator<'_> = Box::new(move |creation| {
-        let mut window = assemble(&creation.egui_ctx, &folders)?;
+        let mut window = assemble(&creation.egui_ctx, &folders, loaded)?;
+        window.come_on_screen(&place::screens(creation));
         window.started = started;
         window.listener = listen(&instance, &window);
         window.begin(model);
@@ -71,7 +74,7 @@ fn open(model: Option<PathBuf>, started: Instant) -> Result<()> {
 }
 
 /// The window with everything below it running.
-fn assemble(context: &egui::Context, folders: &Folders) -> Result<Window> {
+fn assemble(context: &egui::Context, folders: &Folders, loaded: Loaded) -> Result<Window> {
     theme::install(context);
     let places = Places {
         database: folders.database(),
@@ -79,7 +82,6 @@ fn assemble(context: &egui::Context, folders: &Folders) -> Result<Window> {
         data_folder: folders.data.clone(),
         log_folder: folders.logs.clone(),
     };
-    let loaded = settings::load(&places.settings);
     let wake = |context: &egui::Context| {
         let context = context.clone();
         move || context.request_repaint()

@@ -14,7 +14,7 @@ use super::library::Library;
 use crate::engine::EngineHandle;
 use crate::platform::Instance;
 use crate::platform::instance::Listener;
-use crate::session::{Ask, Keeper, NodeId, Settings};
+use crate::session::{Ask, Keeper, NodeId, Settings, WindowPlace};
 use crate::steer::Plan;
 use crate::ui::Command;
 use crate::ui::action::Situation;
@@ -43,6 +43,8 @@ pub struct Window {
     pub(super) jobs: Jobs,
     pub(super) places: Places,
     pub(super) settings: Settings,
+    /// Where the window stands now; in the settings once it has stood there for a moment.
+    pub(super) place: WindowPlace,
     pub(super) engine: EngineState,
     pub(super) chat: Chat,
     pub(super) reply: Option<LiveReply>,
@@ -104,6 +106,7 @@ impl Window {
             handle,
             keeper,
             places,
+            place: settings.window,
             settings,
             engine: EngineState::default(),
             chat: Chat::fresh(Plan::default()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Array, Item, Value};
 
-use super::{Settings, Theme, TokenColours};
+use super::{Settings, Theme, TokenColours, window};
 
 /// One setting in the file.
 pub struct Entry {
@@ -141,6 +141,11 @@ pub const ENTRIES: &[Entry] = &[
         read: |item, settings| flag(item, &mut settings.side_panel),
         write: |settings| Some(settings.side_panel.into()),
     },
+    window::SIZE,
+    window::POSITION,
+    window::MAXIMIZED,
+    window::SIDEBAR_WIDTH,
+    window::SIDE_PANEL_WIDTH,
     Entry {
         table: "window",
         key: "token-view",

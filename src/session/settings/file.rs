@@ -190,7 +190,7 @@ fn move_aside(path: &Path) -> Result<PathBuf, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::settings::{Theme, TokenColours};
+    use crate::session::settings::{Theme, TokenColours, WindowPlace};
 
     fn changed() -> Settings {
         let mut settings = Settings { theme: Theme::Dark, zoom: 1.1, ..Settings::default() };
@@ -200,6 +200,13 @@ mod tests {
         settings.system_prompt = "Be brief.\nAnd kind.".into();
         settings.token_colours = TokenColours::Entropy;
         settings.sidebar = false;
+        settings.window = WindowPlace {
+            size: [900, 600],
+            position: Some([-30, 7]),
+            is_maximized: true,
+            sidebar_width: 300,
+            side_panel_width: 280,
+        };
         settings
     }
 
@@ -217,8 +224,10 @@ mod tests {
         assert_eq!(load(&path), Loaded { settings: Settings::default(), notes: vec![] });
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with(HEADER) && text.contains("# system, light or dark\n"), "{text}");
-        for entry in ENTRIES.iter().filter(|entry| entry.key != "last") {
-            assert!(text.contains(entry.meaning) || entry.key == "context-length", "{text}");
+        let has_no_default =
+            |entry: &&Entry| !["last", "context-length", "position"].contains(&entry.key);
+        for entry in ENTRIES.iter().filter(has_no_default) {
+            assert!(text.contains(entry.meaning), "{text}");
         }
     }
 
@@ -247,10 +256,11 @@ mod tests {
     #[test]
     fn wrong_and_unknown_things_are_told_with_their_line() {
         let text = "theme = \"purple\"\nzoom = 2\ncolour = 1\n[load]\ndevice = \"tpu\"\n\
-                    context-length = -5\nthreads = 4\n[model]\nfolders = \"no list\"\n";
+                    context-length = -5\nthreads = 4\n[model]\nfolders = \"no list\"\n\
+                    [window]\nsize = [1, 2]\nposition = [\"left\", 0]\nsidebar-width = 1\n";
         let loaded = parse(text);
         let lines: Vec<_> = loaded.notes.iter().map(|note| note.line.unwrap()).collect();
-        assert_eq!(lines, [1, 3, 5, 6, 7, 9]);
+        assert_eq!(lines, [1, 3, 5, 6, 7, 9, 11, 12, 13]);
         assert!(loaded.notes[4].message.contains("load.threads"), "{:?}", loaded.notes);
         assert!(loaded.notes[0].to_string().contains("line 1: theme"), "{}", loaded.notes[0]);
         assert_eq!(loaded.settings, Settings { zoom: 2.0, ..Settings::default() });

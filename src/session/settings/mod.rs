@@ -2,11 +2,13 @@
 
 mod entries;
 mod file;
+mod window;
 
 use std::path::PathBuf;
 
 pub use entries::{ENTRIES, Entry};
 pub use file::{Loaded, Note, load, save};
+pub use window::WindowPlace;
 
 /// What the person set, once for the whole program.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +31,7 @@ pub struct Settings {
     pub sidebar: bool,
     /// Whether the panel with model and sampling is shown.
     pub side_panel: bool,
+    pub window: WindowPlace,
     /// Whether replies open in the token view.
     pub token_view: bool,
     pub token_colours: TokenColours,
@@ -75,6 +78,7 @@ impl Default for Settings {
             system_prompt: String::new(),
             sidebar: true,
             side_panel: true,
+            window: WindowPlace::default(),
             token_view: false,
             token_colours: TokenColours::Logprob,
         }

@@ -3,6 +3,7 @@
 mod conversations;
 mod look;
 mod models;
+mod place;
 mod replies;
 mod stage;
 mod steering;

@@ -49,7 +49,7 @@ impl Window {
         }
         self.ask(Ask::Trash(id));
         if self.chat.id == id {
-            self.unkept = Default::default();
+            self.unkept.forget_conversation();
             self.chat = Chat::fresh(self.chat.plan.clone());
             self.panels.transcript.focus_composer();
         }

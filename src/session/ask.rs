@@ -42,10 +42,13 @@ pub enum Ask {
         conversation: ConversationId,
         node: Box<Node>,
     },
-    /// Keep what a streaming message says so far. No answer; ignored once it is finished.
+    /// Keep what a streaming message says so far, and what came of its tokens since the checkpoint
+    /// before: `tokens` from position `from` on. No answer; ignored once it is finished.
     Checkpoint {
         node: NodeId,
         content: String,
+        from: usize,
+        tokens: Vec<TokenTrace>,
     },
     /// Keep the whole of a generated message; `Answer::Finished` once it is durable.
     FinishNode(Box<FinishedNode>),

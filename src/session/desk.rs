@@ -65,7 +65,8 @@ impl Desk {
             };
             self.save_settings(path, before, after, &mut told);
         } else if is_change(&ask) {
-            self.waiting.retain(|waiting| !replaces(&ask, waiting));
+            let mut ask = ask;
+            self.waiting.retain_mut(|waiting| !replaces(&mut ask, waiting));
             self.waiting.push_back(ask);
             self.work_off(&mut told);
         } else {
@@ -215,7 +216,9 @@ impl Desk {
                 told.push(Answer::Kept(node.id));
                 told.extend(line.map(Answer::Changed));
             }
-            Ask::Checkpoint { node, content } => store.checkpoint(*node, content)?,
+            Ask::Checkpoint { node, content, from, tokens } => {
+                store.checkpoint(*node, content, *from, tokens)?;
+            }
             Ask::FinishNode(finished) => {
                 let line = store.finish_node(finished)?;
                 told.push(Answer::Finished(finished.node));
@@ -342,10 +345,17 @@ fn is_change(ask: &Ask) -> bool {
 }
 
 /// Whether the older wish, still waiting, is of no use once the newer one is done; keeps memory
-/// bounded while a full disk holds everything up.
-fn replaces(newer: &Ask, older: &Ask) -> bool {
+/// bounded while a full disk holds everything up. What the newer one builds on moves into it.
+fn replaces(newer: &mut Ask, older: &mut Ask) -> bool {
     match (newer, older) {
-        (Ask::Checkpoint { node: a, .. }, Ask::Checkpoint { node: b, .. }) => a == b,
+        (
+            Ask::Checkpoint { node: a, from, tokens, .. },
+            Ask::Checkpoint { node: b, from: start, tokens: before, .. },
+        ) if a == b => {
+            before.append(tokens);
+            (*from, *tokens) = (*start, std::mem::take(before));
+            true
+        }
         (Ask::FinishNode(a), Ask::Checkpoint { node: b, .. }) => a.node == *b,
         (Ask::SetDraft { conversation: a, .. }, Ask::SetDraft { conversation: b, .. }) => a == b,
         (Ask::SetPlan { conversation: a, .. }, Ask::SetPlan { conversation: b, .. })

@@ -46,6 +46,7 @@ fn a_hundred_kills_lose_at_most_the_unfinished_reply() {
     println!("{} turns finished, {} cut short", known.finished.len(), known.cut_short);
     assert!(known.finished.len() >= 30, "the kills leave time to finish something");
     assert!(known.cut_short >= 5, "the kills do hit replies under way");
+    assert!(known.tokens_survived > 0, "some of them between two checkpoints");
 }
 
 /// What the killed processes said.
@@ -59,6 +60,8 @@ struct Known {
     finished: Vec<NodeId>,
     finished_last: Vec<NodeId>,
     cut_short: usize,
+    /// Tokens of replies that a kill cut short.
+    tokens_survived: usize,
 }
 
 impl Known {
@@ -154,6 +157,12 @@ fn check(folder: &Path, run: u64, reached: usize, known: &mut Known, thorough: b
         assert_eq!(kept.state, NodeState::Partial, "{at}");
         assert!(reply(turn).starts_with(&kept.content), "{at}: {:?}", kept.content);
         assert!(!known.finished.contains(&node), "{at}: it was said to be finished");
+        // What survived of the text has its tokens, no more and no fewer.
+        keeper.send(Ask::Tokens(node));
+        let mut survived = tokens(turn);
+        survived.truncate(kept.content.chars().count());
+        known.tokens_survived += survived.len();
+        assert_eq!(next(&keeper), Answer::Tokens { node, tokens: survived }, "{at}");
     }
     for answer in keeper.close() {
         assert!(!matches!(answer, Answer::Failed { .. }), "{at}: {answer:?}");
@@ -185,6 +194,8 @@ fn assert_sound(database: &Path, known: &Known, at: &str) {
     assert_eq!(verdict, "ok", "{at}");
     let mut strays = connection.prepare("PRAGMA foreign_key_check").unwrap();
     assert!(!strays.exists([]).unwrap(), "{at}: a row points nowhere");
+    let mut parts = connection.prepare("SELECT 1 FROM trace_part").unwrap();
+    assert!(!parts.exists([]).unwrap(), "{at}: parts of a trace that nobody writes any more");
     for index in ["title_index", "node_index"] {
         let sql = format!("INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)");
         connection.execute(&sql, []).unwrap_or_else(|error| panic!("{at}: {index}: {error}"));
@@ -232,8 +243,14 @@ fn write_until_killed(folder: &Path, run: u64) -> ! {
         keeper.send(Ask::PutNode { conversation, node: Box::new(question) });
         keeper.send(Ask::PutNode { conversation, node: Box::new(answer) });
         let whole = reply(turn);
+        let all = tokens(turn);
+        let mut from = 0;
         for end in (0..whole.len()).filter(|&end| whole.is_char_boundary(end)).step_by(40) {
-            keeper.send(Ask::Checkpoint { node: id, content: whole[..end].to_owned() });
+            let content = whole[..end].to_owned();
+            let reached = content.chars().count();
+            let new = all[from..reached].to_vec();
+            keeper.send(Ask::Checkpoint { node: id, content, from, tokens: new });
+            from = reached;
         }
         let zoomed = Settings { zoom: 1.0 + (turn % 20) as f32 / 10.0, ..set.clone() };
         keeper.send(Ask::SaveSettings {

@@ -22,7 +22,10 @@ impl Window {
                 }
             }
             Answer::Tokens { node, tokens } => {
-                let has_tokens = !tokens.is_empty();
+                // So that nothing asks for them again, without end.
+                if tokens.is_empty() {
+                    self.without_tokens.insert(node);
+                }
                 if let Some(node) = self.chat.tree.node_mut(node) {
                     node.tokens = tokens;
                 }
@@ -30,8 +33,7 @@ impl Window {
                     self.waiting.drain(..).partition(|(waits_for, _)| *waits_for == node);
                 self.waiting = rest;
                 let ready: Vec<(NodeId, Command)> = ready;
-                // Without any, the command would ask for them again, without end.
-                for (_, command) in ready.into_iter().filter(|_| has_tokens) {
+                for (_, command) in ready {
                     self.run(command);
                 }
             }

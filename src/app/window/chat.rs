@@ -30,8 +30,9 @@ pub struct LiveReply {
     pub node: Node,
     /// The number the engine knows it by.
     pub id: u64,
-    /// When its text was last handed to the keeper.
+    /// When its text was last handed to the keeper, and how many of its tokens went with it.
     pub checkpointed: Instant,
+    pub kept_tokens: usize,
 }
 
 impl Chat {

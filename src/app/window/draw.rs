@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::state::Window;
 use crate::session::id::now_ms;
-use crate::session::{NodeId, NodeState};
+use crate::session::{NodeId, NodeState, Role};
 use crate::ui::conversations::{ConversationsView, conversations_ui};
 use crate::ui::dialogs::{self, Dialog, SettingsView};
 use crate::ui::drop::drop_ui;
@@ -291,7 +291,8 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
 
 /// Whether a message may be shown with tokens that still have to be read.
 pub fn needs_tokens(node: &crate::session::Node) -> bool {
-    // A reply that broke off has no recipe, but an outcome.
-    let is_generated = node.recipe.is_some() || node.outcome.is_some();
+    // A reply that broke off has no recipe, but an outcome; one that a kill cut short neither.
+    let was_cut_short = node.role == Role::Assistant && node.state == NodeState::Partial;
+    let is_generated = node.recipe.is_some() || node.outcome.is_some() || was_cut_short;
     node.tokens.is_empty() && is_generated && node.state != NodeState::Streaming
 }

@@ -86,7 +86,9 @@ impl Window {
                 if live.checkpointed.elapsed() >= CHECKPOINT {
                     live.checkpointed = Instant::now();
                     let (node, content) = (live.node.id, live.node.content.clone());
-                    self.ask(Ask::Checkpoint { node, content });
+                    let from = std::mem::replace(&mut live.kept_tokens, live.node.tokens.len());
+                    let tokens = live.node.tokens[from..].to_vec();
+                    self.ask(Ask::Checkpoint { node, content, from, tokens });
                 }
             }
             Event::ReplyDone { id, reason, timings, recipe } => {

@@ -1,6 +1,7 @@
 //! All that the window knows while it runs. What is kept lies with the keeper; what could be
 //! derived is not here.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -56,6 +57,8 @@ pub struct Window {
     pub(super) about: About,
     /// What must wait until the tokens of a message have been read.
     pub(super) waiting: Vec<(NodeId, Command)>,
+    /// Messages whose tokens were asked for and that have none.
+    pub(super) without_tokens: HashSet<NodeId>,
     /// A conversation was asked for and has not been read yet; only the last one asked for counts.
     pub(super) opening: Option<crate::session::ConversationId>,
     /// What was changed on screen and is not with the keeper yet.
@@ -117,6 +120,7 @@ impl Window {
             free_memory: None,
             about,
             waiting: Vec::new(),
+            without_tokens: HashSet::new(),
             opening: None,
             unkept: Unkept::default(),
             panels: Panels::default(),

@@ -5,6 +5,7 @@ mod conversations;
 mod drafts;
 mod nodes;
 mod opening;
+mod parts;
 mod presets;
 mod schema;
 mod search;

@@ -4,13 +4,13 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::conversations::{begin, line_of, summary_of, title_by_itself, touch};
-use super::{Durability, Result, Store};
+use super::{Durability, Result, Store, parts};
 use crate::platform::Problem;
+use crate::session::TokenTrace;
 use crate::session::ask::{BranchOut, FinishedNode};
 use crate::session::conversation::{Conversation, ConversationTree};
 use crate::session::id::now_ms;
 use crate::session::tree::{ConversationId, ConversationSummary, Node, NodeId, NodeState, Role};
-use crate::session::{TokenTrace, traces};
 
 impl Store {
     /// Keeps a new message and makes it the active leaf; begins the conversation if need be. Gives
@@ -31,21 +31,30 @@ impl Store {
         })
     }
 
-    /// Keeps what a streaming message says so far; nothing happens once it is finished.
-    pub fn checkpoint(&mut self, node: NodeId, content: &str) -> Result<()> {
+    /// Keeps what a streaming message says so far, and its tokens from a position on; nothing
+    /// happens once it is finished.
+    pub fn checkpoint(
+        &mut self,
+        node: NodeId,
+        content: &str,
+        from: usize,
+        tokens: &[TokenTrace],
+    ) -> Result<()> {
         self.change(Durability::Written, |transaction| {
-            transaction
+            let streams = transaction
                 .prepare_cached(
                     "UPDATE node SET content = ?2 WHERE id = ?1 AND state = 'streaming'",
                 )?
                 .execute(params![node.0, content])?;
+            if streams > 0 {
+                parts::put_part(transaction, node, from, tokens)?;
+            }
             Ok(())
         })
     }
 
     /// Keeps the whole of a generated message; gives the conversation's line in the list.
     pub fn finish_node(&mut self, finished: &FinishedNode) -> Result<Option<ConversationSummary>> {
-        let blob = traces::encode(&finished.tokens);
         self.change(Durability::Synced, |transaction| {
             let conversation: Option<i64> = transaction
                 .prepare_cached(
@@ -64,7 +73,7 @@ impl Store {
                 )
                 .optional()?;
             let conversation = ConversationId(conversation.ok_or_else(no_such_message)?);
-            put_trace(transaction, finished.node, &blob)?;
+            parts::put_whole(transaction, finished.node, &finished.tokens)?;
             touch(transaction, conversation, now_ms())?;
             line_of(transaction, conversation)
         })
@@ -105,14 +114,6 @@ impl Store {
         }
         let tree = ConversationTree::from_nodes(nodes, chosen, active_leaf)?;
         Ok(Conversation { summary, tree, system_prompt, plan, draft: self.draft(Some(id))? })
-    }
-
-    /// The trace of one message; empty when it was typed.
-    pub fn tokens(&self, node: NodeId) -> Result<Vec<TokenTrace>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT tokens FROM trace WHERE node = ?1")?;
-        let blob: Option<Vec<u8>> = statement.query_row([node.0], |row| row.get(0)).optional()?;
-        Ok(traces::decode(&blob.unwrap_or_default())?)
     }
 
     /// Copies a path into a conversation of its own, with its title, prompt, plan and tokens.
@@ -203,7 +204,10 @@ impl Store {
             )?;
             let rows = statement
                 .query_map([], |row| Ok((ConversationId(row.get(0)?), NodeId(row.get(1)?))))?;
-            let recovered = rows.collect::<rusqlite::Result<_>>()?;
+            let recovered: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+            for &(_, node) in &recovered {
+                parts::join(transaction, node)?;
+            }
             // What was dialled for conversations in which nothing was ever said.
             transaction.execute_batch(
                 "DELETE FROM conversation
@@ -247,20 +251,7 @@ fn insert(transaction: &Transaction<'_>, conversation: ConversationId, node: &No
             node.recipe,
             node.outcome
         ])?;
-    put_trace(transaction, node.id, &traces::encode(&node.tokens))
-}
-
-fn put_trace(transaction: &Transaction<'_>, node: NodeId, blob: &[u8]) -> Result<()> {
-    if blob.is_empty() {
-        return Ok(());
-    }
-    transaction
-        .prepare_cached(
-            "INSERT INTO trace (node, tokens) VALUES (?1, ?2)
-             ON CONFLICT (node) DO UPDATE SET tokens = excluded.tokens",
-        )?
-        .execute(params![node.0, blob])?;
-    Ok(())
+    parts::put_whole(transaction, node.id, &node.tokens)
 }
 
 /// Makes a message the active leaf, and each step down to it the chosen child of the one before.

@@ -10,7 +10,7 @@ use super::Result;
 pub const APPLICATION_ID: i32 = 0x5449_4c52;
 
 /// The steps; a database whose `user_version` is n has had the first n.
-pub const STEPS: &[&str] = &[FIRST, WITHOUT_ACCENTS];
+pub const STEPS: &[&str] = &[FIRST, WITHOUT_ACCENTS, TRACE_PARTS];
 
 const FIRST: &str = "
 CREATE TABLE conversation (
@@ -106,6 +106,16 @@ CREATE VIRTUAL TABLE node_index USING fts5
      tokenize = 'trigram remove_diacritics 1');
 INSERT INTO title_index (title_index) VALUES ('rebuild');
 INSERT INTO node_index (node_index) VALUES ('rebuild');
+";
+
+/// What a message's tokens are while it is written, each part from a position on.
+const TRACE_PARTS: &str = "
+CREATE TABLE trace_part (
+    node   INTEGER NOT NULL REFERENCES node (id) ON DELETE CASCADE,
+    start  INTEGER NOT NULL,
+    tokens BLOB    NOT NULL,
+    PRIMARY KEY (node, start)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Makes both search indexes again from the texts.

@@ -11,6 +11,12 @@ impl Store {
         super::opening::read_only(path, super::schema::STEPS).unwrap()
     }
 
+    /// Bytes of the parts of a trace that is not whole yet.
+    pub fn part_bytes_for_test(&self, node: crate::session::NodeId) -> i64 {
+        let sql = "SELECT coalesce(sum(length(tokens)), 0) FROM trace_part WHERE node = ?1";
+        self.connection.query_row(sql, [node.0], |row| row.get(0)).unwrap()
+    }
+
     /// Limits the file to this many pages, as a full disk would.
     pub fn limit_pages(&self, pages: u32) {
         self.connection.pragma_update(None, "max_page_count", pages).unwrap();

@@ -1,9 +1,15 @@
 //! Writing, reading, stopping, and every way to make another version.
 
+use std::sync::Arc;
+
 use crossbeam_channel::bounded;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
-use tiller::model::toy::{SENTENCE, ToyOptions};
+use tiller::model::Vocabulary;
+use tiller::model::toy::{SENTENCE, ToyOptions, ToyVocabulary};
+use tiller::session::{
+    Ask, ConversationId, Keeper, Node, NodeId, NodeState, Role as NodeRole, TokenTrace,
+};
 
 use super::stage::{Setup, Stage};
 
@@ -45,6 +51,89 @@ fn stop_ends_a_reply_and_keeps_what_there_is() {
     drop(pass);
     stage.click("Continue reply");
     stage.until("it has gone on to the end", |stage| stage.shows(SENTENCE));
+}
+
+#[test]
+fn a_reply_that_a_kill_cut_short_keeps_its_tokens_and_can_be_gone_on_with() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    // What a kill leaves: a reply still being written, and its checkpoints.
+    let keeper = Keeper::start(folder.path().join("tiller.db"), || {}).unwrap();
+    let conversation = ConversationId::fresh();
+    let node = |parent, role, content: &str, state| Node {
+        id: NodeId::fresh(),
+        parent,
+        role,
+        content: content.into(),
+        state,
+        created_ms: 1,
+        tokens: Vec::new(),
+        recipe: None,
+        outcome: None,
+    };
+    let question = node(None, NodeRole::User, "Where to?", NodeState::Finished);
+    let reply = node(Some(question.id), NodeRole::Assistant, "", NodeState::Streaming);
+    let token = |id: u32, text: &str| TokenTrace {
+        id,
+        text: text.into(),
+        logprob: -0.25,
+        entropy: 0.5,
+        alternatives: Vec::new(),
+    };
+    // As the toy tokenizes them.
+    let words = ToyVocabulary.encode("The wind", false).unwrap();
+    let tokens: Vec<_> =
+        words.iter().map(|id| token(*id, &ToyVocabulary.token_text(*id))).collect();
+    let id = reply.id;
+    keeper.send(Ask::PutNode { conversation, node: Box::new(question) });
+    keeper.send(Ask::PutNode { conversation, node: Box::new(reply) });
+    for (at, token) in tokens.into_iter().enumerate() {
+        let content = ["The", "The wind"][at.min(1)].into();
+        keeper.send(Ask::Checkpoint { node: id, content, from: at, tokens: vec![token] });
+    }
+    keeper.close();
+
+    let mut stage = Stage::reopen(Setup::default(), folder);
+    stage.until("it is said", |stage| stage.shows("1 reply kept as far as written"));
+    stage.click("Where to?");
+    stage.until("its text is back", |stage| stage.shows("The wind"));
+    stage.until("its tokens are read", |stage| stage.sees("Show tokens"));
+    stage.click("Show tokens");
+    stage.until("its tokens are shown", |stage| {
+        stage.harness.query_by_label_contains("token 2 ‘").is_some()
+    });
+    stage.click("Continue reply");
+    stage.until("it has gone on to the end", |stage| stage.shows(SENTENCE));
+}
+
+#[test]
+fn the_tokens_of_a_reply_are_kept_while_it_is_written() {
+    let (pass, gate) = bounded(1);
+    let toy = ToyOptions { gate: Some(gate), sentence: "a ".repeat(4000), ..Default::default() };
+    let mut stage = Stage::open(Setup { toy, ..Setup::default() });
+    // Slow enough that it is still being written when a second has passed.
+    let feeder = std::thread::spawn(move || {
+        while pass.send(()).is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    });
+    stage.type_into("Message", "Go on");
+    stage.press(Modifiers::NONE, Key::Enter);
+    let database = stage.path().join("tiller.db");
+    let parts = move || {
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        let sql = "SELECT count(*), min(start) FROM trace_part";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        connection.query_row(sql, [], row).unwrap()
+    };
+    stage.until("two checkpoints have their tokens", |_| {
+        let (count, first): (i64, Option<i64>) = parts();
+        count >= 2 && first == Some(0)
+    });
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage.until("it has stopped", |stage| stage.shows("Stopped by you"));
+    stage.until("the whole has taken their place", |_| parts().0 == 0);
+    drop(stage);
+    feeder.join().unwrap();
 }
 
 #[test]

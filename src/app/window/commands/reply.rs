@@ -120,7 +120,8 @@ impl Window {
 
     /// Whether a reply's tokens are here; if not they are read, and the command runs then.
     fn has_tokens(&mut self, node: NodeId, command: Command) -> bool {
-        let lacks = self.chat.tree.node(node).is_some_and(needs_tokens);
+        let lacks = self.chat.tree.node(node).is_some_and(needs_tokens)
+            && !self.without_tokens.contains(&node);
         if lacks && !self.waiting.iter().any(|(_, waiting)| *waiting == command) {
             self.waiting.push((node, command));
             self.ask(Ask::Tokens(node));
@@ -179,6 +180,7 @@ impl Window {
         let turns = self.chat.turns_to(parent, &self.settings.system_prompt);
         let id = self.chat.answers_to(parent);
         let node = chat::new_node(parent, Role::Assistant, content, NodeState::Streaming, now_ms());
+        let node = Node { tokens, ..node };
         if !self.put(node.clone()) {
             return;
         }
@@ -186,7 +188,8 @@ impl Window {
         self.engine.reply = Some(ReplyProgress::asked(id));
         self.reply = Some(LiveReply {
             conversation: self.chat.id,
-            node: Node { tokens, ..node },
+            kept_tokens: node.tokens.len(),
+            node,
             id,
             checkpointed: Instant::now(),
         });

@@ -39,6 +39,11 @@ fn tokens(text: &str) -> Vec<TokenTrace> {
     text.chars().enumerate().map(token).collect()
 }
 
+/// The first checkpoint of a reply.
+fn checkpoint(node: NodeId, text: &str) -> Ask {
+    Ask::Checkpoint { node, content: text.into(), from: 0, tokens: tokens(text) }
+}
+
 /// Says something in a new conversation.
 fn say(desk: &mut Desk, text: &str) -> (ConversationId, NodeId) {
     let (conversation, node) = (ConversationId::fresh(), node(None, Role::User, text));
@@ -64,7 +69,7 @@ fn a_turn_is_kept_whole() {
     let mut reply = node(Some(question), Role::Assistant, "");
     reply.state = NodeState::Streaming;
     first.handle(Ask::PutNode { conversation, node: Box::new(reply.clone()) });
-    assert!(first.handle(Ask::Checkpoint { node: reply.id, content: "Be".into() }).is_empty());
+    assert!(first.handle(checkpoint(reply.id, "Be")).is_empty());
     let finished = FinishedNode {
         node: reply.id,
         content: "Because".into(),
@@ -76,7 +81,7 @@ fn a_turn_is_kept_whole() {
     let told = first.handle(Ask::FinishNode(Box::new(finished)));
     assert!(told.contains(&Answer::Finished(reply.id)));
     // A checkpoint that comes late changes nothing.
-    first.handle(Ask::Checkpoint { node: reply.id, content: "Be".into() });
+    first.handle(checkpoint(reply.id, "Be"));
     drop(first);
 
     let mut second = desk(&path);
@@ -87,6 +92,67 @@ fn a_turn_is_kept_whole() {
     assert_eq!((kept.content.as_str(), kept.state), ("Because", NodeState::Finished));
     let told = second.handle(Ask::Tokens(reply.id));
     assert_eq!(told, [Answer::Tokens { node: reply.id, tokens: tokens("Because") }]);
+}
+
+#[test]
+fn a_checkpoint_writes_only_the_tokens_that_are_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiller.db");
+    let mut first = desk(&path);
+    let (conversation, question) = say(&mut first, "Why?");
+    // Gone on from: the tokens it begins with are kept with it.
+    let mut reply = node(Some(question), Role::Assistant, "Be");
+    (reply.state, reply.tokens) = (NodeState::Streaming, tokens("Be"));
+    first.handle(Ask::PutNode { conversation, node: Box::new(reply.clone()) });
+    let whole = "Because of the light";
+    let mut bytes = Vec::new();
+    for end in (3..whole.len()).step_by(4) {
+        let from = if end == 3 { 2 } else { end - 4 };
+        let new = tokens(whole)[from..end].to_vec();
+        let content = whole[..end].into();
+        first.handle(Ask::Checkpoint { node: reply.id, content, from, tokens: new });
+        bytes.push(first.store().part_bytes_for_test(reply.id));
+    }
+    let grown: Vec<_> = bytes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(grown.len(), 4);
+    assert!(grown.iter().all(|bytes| *bytes > 0 && *bytes <= grown[0] + 8), "{grown:?}");
+    drop(first);
+    // Killed here: the next start makes one trace of it.
+    let mut second = desk(&path);
+    let content = open(&mut second, conversation).tree.node(reply.id).unwrap().content.clone();
+    let told = second.handle(Ask::Tokens(reply.id));
+    assert_eq!(
+        told,
+        [Answer::Tokens { node: reply.id, tokens: tokens(whole)[..content.len()].to_vec() }]
+    );
+    assert_eq!(content, &whole[..19]);
+    assert_eq!(second.store().part_bytes_for_test(reply.id), 0);
+}
+
+#[test]
+fn checkpoints_that_wait_for_the_disk_become_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiller.db");
+    let mut first = desk(&path);
+    let (conversation, question) = say(&mut first, "Why?");
+    let mut reply = node(Some(question), Role::Assistant, "");
+    reply.state = NodeState::Streaming;
+    first.handle(Ask::PutNode { conversation, node: Box::new(reply.clone()) });
+    let pages = first.store().page_count();
+    first.store().limit_pages(pages);
+    let whole = "light ".repeat(3000);
+    for (from, end) in [(0, 9000), (9000, 12_000), (12_000, 18_000)] {
+        let (content, new) = (whole[..end].into(), tokens(&whole)[from..end].to_vec());
+        first.handle(Ask::Checkpoint { node: reply.id, content, from, tokens: new });
+    }
+    assert_eq!(first.waiting.len(), 1);
+    first.store().limit_pages(u32::MAX);
+    assert_eq!(first.retry().last(), Some(&Answer::CaughtUp));
+    drop(first);
+    let mut second = desk(&path);
+    assert_eq!(open(&mut second, conversation).tree.node(reply.id).unwrap().content, whole);
+    let told = second.handle(Ask::Tokens(reply.id));
+    assert_eq!(told, [Answer::Tokens { node: reply.id, tokens: tokens(&whole) }]);
 }
 
 #[test]

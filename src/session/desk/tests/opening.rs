@@ -21,7 +21,12 @@ fn a_reply_cut_short_becomes_partial_and_is_reported() {
     let mut reply = node(Some(question), Role::Assistant, "");
     reply.state = NodeState::Streaming;
     first.handle(Ask::PutNode { conversation, node: Box::new(reply.clone()) });
-    first.handle(Ask::Checkpoint { node: reply.id, content: "so far".into() });
+    first.handle(Ask::Checkpoint {
+        node: reply.id,
+        content: "so far".into(),
+        from: 0,
+        tokens: tokens("so far"),
+    });
     drop(first);
     let (mut second, ready) = Desk::open(path.clone()).unwrap();
     assert_eq!(ready.recovered, [(conversation, reply.id)]);

@@ -117,7 +117,7 @@ fn the_index_follows_every_change() {
     let mut reply = node(Some(question), Role::Assistant, "");
     reply.state = NodeState::Streaming;
     desk.handle(Ask::PutNode { conversation, node: Box::new(reply.clone()) });
-    desk.handle(Ask::Checkpoint { node: reply.id, content: "walrus".into() });
+    desk.handle(checkpoint(reply.id, "walrus"));
     assert_eq!(found(&mut desk, "walrus"), [conversation]);
     let finished = FinishedNode {
         node: reply.id,

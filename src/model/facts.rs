@@ -54,6 +54,9 @@ pub struct ModelFacts {
     pub template_fingerprint: String,
     /// Where the chat template came from, or that there is none.
     pub template_source: String,
+    /// The chat template has no place for a system prompt, so it goes before the person's first
+    /// message.
+    pub system_folded: bool,
     /// The model's own recommended sampling, as far as its files say.
     pub recommended: Option<GenerationDefaults>,
     /// Family parameters worth showing, name and value.

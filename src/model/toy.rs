@@ -280,7 +280,8 @@ pub fn toy_language() -> Language {
     }
 }
 
-/// Loads a toy from any path; one whose name holds `broken` is refused. The gate is passed once
+/// Loads a toy from any path; one whose name holds `broken` is refused, one that holds `folding` is
+/// said to have no place for a system prompt. The gate is passed once
 /// for each of ten progress steps when it is a `slow` path.
 #[derive(Debug, Clone, Default)]
 pub struct ToyLoader {
@@ -320,6 +321,7 @@ impl Loader for ToyLoader {
             fingerprint: format!("toy:{name}"),
             template_fingerprint: "toy".into(),
             template_source: "built in".into(),
+            system_folded: name.contains("folding"),
             name,
             family: "toy".into(),
             parameters: 10_000,

@@ -16,6 +16,8 @@ pub struct SideView<'a> {
     pub sampling: SamplingView<'a>,
     /// This conversation's own system prompt, or the one of the settings.
     pub system_prompt: &'a str,
+    /// The loaded model's chat template has no place for a system prompt.
+    pub system_folded: bool,
     /// Changes when another conversation is shown, so that its prompt is read afresh.
     pub conversation: i64,
 }
@@ -52,6 +54,11 @@ pub fn side_ui(
         card_ui(ui, &view.card, &mut state.shows_model_details, commands);
         controls::section(ui, "System prompt");
         prompt_ui(ui, view, &mut state.prompt, commands);
+        if view.system_folded {
+            let note = "This model has no place for it; it goes before your first message";
+            let note = RichText::new(note).small().color(theme::tokens(ui).text_weak);
+            ui.add(egui::Label::new(note).wrap());
+        }
         controls::section(ui, "Sampling");
         sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         ui.add_space(space::L);

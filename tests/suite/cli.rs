@@ -220,6 +220,15 @@ fn inspect_tells_what_it_is_or_why_not() {
         assert!(said.contains(part), "no {part} in {said}");
     }
     assert!(said.contains("model.layers.1.mlp.down_proj.weight  "), "{said}");
+    assert!(!said.contains("System prompt"), "{said}");
+
+    let template = folder.join("tokenizer_config.json");
+    let known = std::fs::read_to_string(&template).unwrap();
+    let refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}";
+    let refusing = known.replacen("{% for", &format!("{refuses}{{% for"), 1);
+    std::fs::write(&template, refusing).unwrap();
+    let said = text(&run(&["inspect", folder.to_str().unwrap()]).stdout);
+    assert!(said.contains("System prompt") && said.contains("before the first message"), "{said}");
 
     let config = folder.join("config.json");
     let known = std::fs::read_to_string(&config).unwrap();

@@ -121,6 +121,7 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         card: CardView { engine: &window.engine },
         sampling: SamplingView { plan: &window.chat.plan, presets: &window.presets, recommended },
         system_prompt: own.unwrap_or(&window.settings.system_prompt),
+        system_folded: window.engine.model.as_ref().is_some_and(|model| model.system_folded),
         conversation: window.chat.id.0,
     };
     let (_, mut shown) = window.panels_shown();

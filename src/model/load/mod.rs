@@ -85,10 +85,6 @@ pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Resul
         Some(template) => {
             facts.template_fingerprint = template.fingerprint().to_owned();
             facts.template_source = template.source().to_owned();
-            if text::folds_system(template) {
-                let how = "put before the first message: the template has no place for it";
-                facts.details.push(("System prompt".to_owned(), how.to_owned()));
-            }
         }
         None => facts.template_source = "none: text is completed as it is".to_owned(),
     }

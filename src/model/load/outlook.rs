@@ -4,6 +4,8 @@
 use anyhow::Result;
 use candle_core::Device;
 
+use super::text::folds_system;
+use crate::model::chat_template::ChatTemplate;
 use crate::model::checkpoint::{Checkpoint, describe};
 use crate::model::decoder::DecoderSpec;
 use crate::model::weights::{self, Matrix, WeightForm};
@@ -64,6 +66,14 @@ pub fn outlook(checkpoint: &Checkpoint) -> Result<Outlook> {
     let mut facts = describe(checkpoint);
     facts.context_length = spec.context_length;
     facts.family = spec.family.name().to_owned();
+    // One that cannot be read is told of when the model is loaded.
+    if let Ok(Some(template)) = ChatTemplate::from_checkpoint(checkpoint)
+        && folds_system(&template)
+    {
+        facts.system_folded = true;
+        let how = "goes before the first message: the chat template has no place for it";
+        facts.details.push(("System prompt".to_owned(), how.to_owned()));
+    }
     Ok(Outlook { facts, spec, forms, cache_bytes_per_token, matrices, other_bytes })
 }
 

@@ -57,6 +57,15 @@ fn what_is_dialled_belongs_to_the_conversation() {
 }
 
 #[test]
+fn a_model_without_a_place_for_the_system_prompt_is_said_beside_it() {
+    let note = "it goes before your first message";
+    let stage = Stage::new();
+    assert!(!stage.shows(note));
+    let stage = Stage::open(Setup { model: Some("a folding toy"), ..Setup::default() });
+    assert!(stage.shows(note), "{}", stage.text());
+}
+
+#[test]
 fn the_context_meter_counts_the_draft() {
     let mut stage = Stage::new();
     stage.until("the empty page counts as nothing", |stage| stage.shows("0 of 2,048 tokens"));

@@ -1,12 +1,17 @@
 //! Measurements of the models that ship: what their READMEs say is what these print.
 
 pub mod arguments;
+pub mod calibrate;
+pub mod levels;
+pub mod neutral;
 pub mod perplexity;
 pub mod replies;
 pub mod report;
+pub mod spearman;
 pub mod starter;
 pub mod trigram;
 pub mod wellformed;
 
 pub use arguments::StarterArgs;
+pub use calibrate::{CalibrateArgs, run as calibrate};
 pub use starter::run as starter;

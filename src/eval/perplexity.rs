@@ -105,7 +105,7 @@ pub fn of_trigram(trigram: &Trigram, conversations: &[Scored], context: usize) -
 }
 
 /// The surprise of one id under logits.
-fn nats(logits: &[f32], id: u32) -> f64 {
+pub fn nats(logits: &[f32], id: u32) -> f64 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
     sum.ln() - f64::from(logits[id as usize] - most)

@@ -1,7 +1,9 @@
-//! Training on candle: a small language model from scratch, with fused operations of our own.
+//! Training on candle: a small language model from scratch, and alignment vectors from preferences,
+//! with fused operations of our own.
 
 pub mod base;
 pub mod network;
 pub mod ops;
+pub mod preference;
 pub mod random;
 pub mod text;

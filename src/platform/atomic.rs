@@ -42,6 +42,32 @@ fn write_through(
     written
 }
 
+/// Removes what kills in the middle of writing `path` left beside it.
+pub fn remove_half_written(path: &Path) -> Result<(), Problem> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let begins = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(Problem::new(format!("this folder cannot be read: {error}")).at(folder));
+        }
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&begins) && name.ends_with(".new") {
+            fs::remove_file(entry.path()).map_err(|error| {
+                let what = format!("a half-written save cannot be removed: {error}");
+                Problem::new(what).at(entry.path())
+            })?;
+        }
+    }
+    Ok(())
+}
+
 fn write_new(
     temporary: &Path,
     target: &Path,

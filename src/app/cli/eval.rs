@@ -15,11 +15,10 @@ pub enum EvalVerb {
 
 /// Measures one of them.
 pub fn run(verb: &EvalVerb) -> Result<()> {
+    let mut failed = None;
+    let tell = |line: &str| failed = put_line(line).err().or(failed.take());
     match verb {
-        EvalVerb::Starter(args) => {
-            let mut failed = None;
-            eval::starter(args, |line| failed = put_line(line).err().or(failed.take()))?;
-            failed.map_or(Ok(()), Err)
-        }
+        EvalVerb::Starter(args) => eval::starter(args, tell)?,
     }
+    failed.map_or(Ok(()), Err)
 }

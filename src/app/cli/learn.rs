@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::learn::{base, text};
+use crate::learn::{base, preference, text};
 use crate::platform::{Cancelled, interrupt};
 
 /// What can be learnt.
@@ -13,6 +13,8 @@ use crate::platform::{Cancelled, interrupt};
 pub enum LearnVerb {
     /// Train a small language model from scratch and write it as a Hugging Face folder.
     Base(Box<base::BaseArgs>),
+    /// Learn an alignment vector from preference pairs.
+    Vector(Box<preference::VectorArgs>),
     /// Write conversations to train on, out of a folder of topics.
     Text(text::TextArgs),
 }
@@ -23,6 +25,10 @@ pub fn run(verb: LearnVerb) -> Result<()> {
         LearnVerb::Base(args) => {
             interrupt::watch();
             base::run(&args, interrupt::pressed, progress_lines()).map(|_| ())
+        }
+        LearnVerb::Vector(args) => {
+            interrupt::watch();
+            preference::run(&args, interrupt::pressed, progress_lines()).map(|_| ())
         }
         LearnVerb::Text(args) => text::run(&args, |line| eprintln!("{line}")),
     };
@@ -39,7 +45,7 @@ fn progress_lines() -> impl FnMut(&str) {
     let mut seen = 0_u32;
     move |line: &str| {
         let mut out = std::io::stderr().lock();
-        let step = line.starts_with("step ");
+        let step = ["step ", "reference "].iter().any(|word| line.starts_with(word));
         if step && !terminal {
             seen += 1;
             if seen % 30 == 1 {

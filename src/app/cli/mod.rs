@@ -10,6 +10,7 @@ mod learn;
 mod output;
 mod probe;
 mod say;
+mod vector;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,9 @@ enum Verb {
     /// Measure the models that ship, as their READMEs record it.
     #[command(subcommand)]
     Eval(eval::EvalVerb),
+    /// Make, measure and use alignment vectors.
+    #[command(subcommand)]
+    Vector(vector::VectorVerb),
 }
 
 /// How a model is brought into memory, for every verb that loads one.
@@ -129,6 +133,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Doctor) => doctor::run(),
         Some(Verb::Learn(verb)) => learn::run(verb),
         Some(Verb::Eval(verb)) => eval::run(&verb),
+        Some(Verb::Vector(verb)) => vector::run(&verb),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

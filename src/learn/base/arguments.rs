@@ -123,6 +123,9 @@ impl BaseArgs {
             context_length: self.context,
             rope_theta: 10_000.0,
             norm_epsilon: 1e-5,
+            head_size: None,
+            own_head: false,
+            rotary: None,
         }
     }
 
@@ -160,21 +163,6 @@ impl BaseArgs {
     /// # Errors
     /// When this build or computer has no such device.
     pub fn device(&self) -> Result<Device> {
-        let number = match self.device.split_once(':') {
-            Some((_, number)) => number.parse::<usize>().ok(),
-            None => Some(0),
-        };
-        match (self.device.split(':').next(), number) {
-            (Some("cpu"), _) => Ok(Device::Cpu),
-            (Some("cuda"), Some(number)) if candle_core::utils::cuda_is_available() => {
-                Ok(Device::new_cuda(number)?)
-            }
-            (Some("cuda"), Some(_)) => Err(Problem::new("this build knows no CUDA")
-                .hint("build with --features cuda, or train with --device cpu")
-                .into()),
-            _ => Err(Problem::new(format!("`{}` is no device", self.device))
-                .hint("cpu, cuda or cuda:1")
-                .into()),
-        }
+        super::device(&self.device)
     }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokenizers::Tokenizer;
 
 use super::markup;
+use crate::learn::network::names::{self, Named};
 use crate::learn::network::{Network, NetworkShape};
 use crate::platform::atomic;
 
@@ -64,7 +65,7 @@ fn config(shape: &NetworkShape, precision: Precision) -> serde_json::Value {
         "hidden_act": "silu",
         "attention_bias": false,
         "mlp_bias": false,
-        "tie_word_embeddings": true,
+        "tie_word_embeddings": !shape.own_head,
         "bos_token_id": null,
         "eos_token_id": 4,
         "pad_token_id": 0,
@@ -109,46 +110,12 @@ fn tokenizer_config(context_length: usize) -> serde_json::Value {
     })
 }
 
-/// Name, shape and values under the names Hugging Face uses.
-type Named = (String, Vec<usize>, Vec<f32>);
-
 /// Splits the joint matrices into the ones the folder's readers expect.
-fn named(network: &Network) -> Result<Vec<Named>> {
-    let shape = &network.shape;
-    let (hidden, dim) = (shape.hidden_size, shape.head_dim());
-    let mut all: Vec<Named> = Vec::new();
+pub fn named(network: &Network) -> Result<Vec<Named>> {
+    let mut all = Vec::new();
     for (name, var) in network.parameters() {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
-        let parts: Vec<(&str, usize)> = match name.rsplit('.').next().unwrap_or_default() {
-            "embedding" => vec![("model.embed_tokens", shape.vocab_size)],
-            "final_norm" => vec![("model.norm", 0)],
-            "attention_norm" => vec![("input_layernorm", 0)],
-            "mlp_norm" => vec![("post_attention_layernorm", 0)],
-            "joint" => vec![
-                ("self_attn.q_proj", shape.heads * dim),
-                ("self_attn.k_proj", shape.key_heads * dim),
-                ("self_attn.v_proj", shape.key_heads * dim),
-            ],
-            "attention_out" => vec![("self_attn.o_proj", hidden)],
-            "gate_up" => vec![
-                ("mlp.gate_proj", shape.intermediate_size),
-                ("mlp.up_proj", shape.intermediate_size),
-            ],
-            _ => vec![("mlp.down_proj", hidden)],
-        };
-        let prefix = match name.split_once('.') {
-            Some((layer, _)) => format!("model.layers.{layer}."),
-            None => String::new(),
-        };
-        let columns = var.dims().last().copied().unwrap_or(1);
-        let mut at = 0;
-        for (part, rows) in parts {
-            // Rows of 0 stand for a vector.
-            let dims = if rows == 0 { vec![columns] } else { vec![rows, columns] };
-            let count = dims.iter().product::<usize>();
-            all.push((format!("{prefix}{part}.weight"), dims, values[at..at + count].to_vec()));
-            at += count;
-        }
+        all.extend(names::split(&network.shape, &name, &values));
     }
     Ok(all)
 }

@@ -51,14 +51,40 @@ impl Workers {
         };
         let counted = |b: &Batch| b.targets.iter().filter(|&&t| t != IGNORED).count();
         let all = counted(batch).max(1) as f64;
-        let parts = split(batch, pools.len());
-        let results: Vec<Result<(f64, GradStore)>> = std::thread::scope(|scope| {
-            let work = |part: &Batch| {
-                // Each part's mean counts by its targets, so that the sum is the batch's mean.
-                let share = counted(part) as f64 / all;
-                let loss = network.loss(part)?.affine(share, 0.0)?;
-                Ok((f64::from(loss.to_scalar::<f32>()?), loss.backward()?))
-            };
+        let results = self.each(&split(batch, pools.len()), |part: &Batch| {
+            // Each part's mean counts by its targets, so that the sum is the batch's mean.
+            let share = counted(part) as f64 / all;
+            let loss = network.loss(part)?.affine(share, 0.0)?;
+            Ok((f64::from(loss.to_scalar::<f32>()?), loss.backward()?))
+        })?;
+        let (losses, grads): (Vec<f64>, Vec<GradStore>) = results.into_iter().unzip();
+        Ok((losses.iter().sum(), grads))
+    }
+
+    /// How many work side by side.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Together => 1,
+            Self::Apart(pools) => pools.len(),
+        }
+    }
+
+    /// Does some work for each part, side by side where workers are apart; at most as many parts
+    /// as there are workers then. The results in the order of the parts.
+    ///
+    /// # Errors
+    /// When the work fails for any part.
+    pub fn each<P: Sync, R: Send>(
+        &self,
+        parts: &[P],
+        work: impl Fn(&P) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let pools = match self {
+            Self::Apart(pools) if pools.len() >= parts.len() => pools,
+            _ => return parts.iter().map(work).collect(),
+        };
+        let work = &work;
+        std::thread::scope(|scope| {
             let running: Vec<_> = parts
                 .iter()
                 .zip(pools)
@@ -73,15 +99,7 @@ impl Workers {
                 .into_iter()
                 .map(|thread| thread?.join().unwrap_or_else(|_| bail!("a worker broke off")))
                 .collect()
-        });
-        let mut total = 0.0;
-        let mut grads = Vec::new();
-        for result in results {
-            let (loss, part) = result?;
-            total += loss;
-            grads.push(part);
-        }
-        Ok((total, grads))
+        })
     }
 }
 

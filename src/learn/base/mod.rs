@@ -3,6 +3,7 @@
 
 pub mod arguments;
 pub mod corpus;
+mod device;
 pub mod evaluate;
 pub mod export;
 pub mod gradients;
@@ -16,6 +17,7 @@ pub mod trainer;
 pub mod vocabulary;
 
 pub use arguments::BaseArgs;
+pub use device::device;
 pub use trainer::{Outcome, run, train};
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ enum Moments {
     Device(Tensor, Tensor),
 }
 
-/// The optimiser's state: moments in the order of the network's parameters, and the step count.
+/// The optimiser's state: moments in the order of what the network trains, and the step count.
 pub struct AdamW {
     moments: Vec<Moments>,
     pub steps: u64,
@@ -59,7 +59,7 @@ impl AdamW {
         mut values: impl FnMut(&str, usize) -> Result<(Vec<f32>, Vec<f32>)>,
     ) -> Result<Self> {
         let mut moments = Vec::new();
-        for (name, var) in network.parameters() {
+        for (name, var) in network.trained() {
             let (first, second) = values(&name, var.elem_count())?;
             moments.push(match var.device().is_cpu() {
                 true => Moments::Cpu(Mutex::new((first, second))),
@@ -82,12 +82,12 @@ impl AdamW {
         self.moments.iter().map(of).collect()
     }
 
-    /// Moves every parameter against the sum of its gradients; returns their norm before clipping.
+    /// Moves everything that is trained against the sum of its gradients; returns their norm before clipping.
     ///
     /// # Errors
     /// When a parameter has no gradient, or the norm is not finite (nothing is changed then).
     pub fn step(&mut self, network: &Network, grads: &[GradStore], size: &StepSize) -> Result<f64> {
-        let parameters = network.parameters();
+        let parameters = network.trained();
         let mut found = Vec::new();
         let mut total = 0.0;
         for (name, var) in &parameters {

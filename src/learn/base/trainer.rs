@@ -49,7 +49,7 @@ pub fn run(
     std::fs::create_dir_all(&args.out)
         .with_context(|| Problem::new("cannot make this folder").at(&args.out))?;
     let state_path = args.out.join(STATE_FILE);
-    remove_half_written(&args.out)?;
+    atomic::remove_half_written(&state_path)?;
     let (training, held_out) = documents(args)?;
     let resuming = args.resume && state_path.exists();
     if !resuming && state_path.exists() {
@@ -198,21 +198,6 @@ pub fn train(
         }
     }
     Ok(Some(progress.loss()))
-}
-
-/// Removes what a kill in the middle of a save left beside the state.
-fn remove_half_written(folder: &Path) -> Result<()> {
-    let named = |path: &Path| {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        name.starts_with(&format!(".{STATE_FILE}.")) && name.ends_with(".new")
-    };
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| Problem::new("cannot read this folder").at(folder))?;
-    for path in entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| named(p)) {
-        std::fs::remove_file(&path)
-            .with_context(|| Problem::new("cannot remove a half-written save").at(&path))?;
-    }
-    Ok(())
 }
 
 /// Training and held-out documents.

@@ -11,6 +11,15 @@ use rayon::prelude::*;
 use super::product::{Matrix, Workers, multiply};
 use super::{plain, slices, vector};
 
+/// Rotary frequencies that a model's files prescribe, where they do not follow from the base alone.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Rotary {
+    /// Radians per position, one for each pair of a head's columns.
+    pub frequencies: Vec<f32>,
+    /// Factor on cosine and sine.
+    pub scale: f32,
+}
+
 /// The geometry of one attention layer over packed sequences.
 #[derive(Debug, Clone)]
 pub struct AttentionShape {
@@ -26,6 +35,8 @@ pub struct AttentionShape {
     pub head_dim: usize,
     /// Base of the rotary angles.
     pub rope_theta: f32,
+    /// Other frequencies than those of `rope_theta`.
+    pub rotary: Option<Arc<Rotary>>,
     /// For each of the batch·sequence positions, the position (counted from its own sequence's
     /// beginning) where its document begins: it sees nothing before that.
     pub starts: Arc<Vec<u32>>,
@@ -40,6 +51,12 @@ impl AttentionShape {
     /// Cosines and sines, each [sequence, head_dim / 2].
     pub fn rotary_table(&self) -> (Vec<f32>, Vec<f32>) {
         let half = self.head_dim / 2;
+        if let Some(rotary) = &self.rotary {
+            // The angle is an f32 product, as in the decoder.
+            let angle = |i: usize| (i / half) as f32 * rotary.frequencies[i % half];
+            let turn = |i: usize| (angle(i).cos() * rotary.scale, angle(i).sin() * rotary.scale);
+            return (0..self.sequence * half).map(turn).unzip();
+        }
         let angle = |i: usize| {
             let (position, pair) = (i / half, i % half);
             let frequency =
@@ -56,6 +73,7 @@ impl AttentionShape {
             || self.starts.len() != rows
             || !self.head_dim.is_multiple_of(2)
             || !self.heads.is_multiple_of(self.key_heads)
+            || self.rotary.as_ref().is_some_and(|r| 2 * r.frequencies.len() != self.head_dim)
         {
             bail!("attention: {shape:?} does not fit {self:?}");
         }
@@ -368,6 +386,7 @@ mod tests {
             key_heads,
             head_dim: 4,
             rope_theta: 10_000.0,
+            rotary: None,
             starts: Arc::new(starts),
         }
     }

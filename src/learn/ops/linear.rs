@@ -54,21 +54,26 @@ impl CustomOp2 for Linear {
         let (rows, inner, out) = shapes(x.shape(), weight.shape())?;
         slices::with(grad, |grad| {
             let grad = Matrix::dense(grad, rows, out);
-            let mut x_grad = vec![0.0; rows * inner];
-            slices::with(weight, |weight| {
-                let weight = Matrix::dense(weight, out, inner);
-                multiply(&mut x_grad, grad, weight, 1.0, false, Workers::All);
-                Ok(())
-            })?;
-            let mut weight_grad = vec![0.0; out * inner];
-            slices::with(x, |x| {
-                let x = Matrix::dense(x, rows, inner);
-                multiply(&mut weight_grad, grad.transposed(), x, 1.0, false, Workers::All);
-                Ok(())
-            })?;
+            let x_grad = || {
+                slices::with(weight, |weight| {
+                    let weight = Matrix::dense(weight, out, inner);
+                    let mut x_grad = vec![0.0; rows * inner];
+                    multiply(&mut x_grad, grad, weight, 1.0, false, Workers::All);
+                    slices::tensor(x_grad, (rows, inner))
+                })
+            };
+            let weight_grad = || {
+                slices::with(x, |x| {
+                    let x = Matrix::dense(x, rows, inner);
+                    let mut weight_grad = vec![0.0; out * inner];
+                    multiply(&mut weight_grad, grad.transposed(), x, 1.0, false, Workers::All);
+                    slices::tensor(weight_grad, (out, inner))
+                })
+            };
+            // What is not trained is not asked for: half the work where weights are frozen.
             Ok((
-                Some(slices::tensor(x_grad, (rows, inner))?),
-                Some(slices::tensor(weight_grad, (out, inner))?),
+                x.track_op().then(x_grad).transpose()?,
+                weight.track_op().then(weight_grad).transpose()?,
             ))
         })
     }

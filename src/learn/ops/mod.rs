@@ -4,10 +4,12 @@
 //! function falls back to a composition of candle's own operations. The tests check every backward
 //! against finite differences and against that composition.
 
+pub mod adapted;
 pub mod attention;
 pub mod cross_entropy;
 pub mod gate;
 pub mod linear;
+pub mod log_probability;
 pub mod norm;
 pub mod plain;
 mod product;
@@ -17,10 +19,12 @@ mod vector;
 #[cfg(test)]
 pub(crate) mod check;
 
-pub use attention::{AttentionShape, causal_attention};
+pub use adapted::{Adapter, adapted_linear};
+pub use attention::{AttentionShape, Rotary, causal_attention};
 pub use cross_entropy::head_cross_entropy;
 pub use gate::swiglu;
 pub use linear::linear;
+pub use log_probability::{Answers, head_log_probabilities};
 pub use norm::rms_norm;
 
 /// A target that takes no part in the loss.

@@ -5,11 +5,30 @@ use std::sync::Arc;
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::{AttentionShape, IGNORED};
+use super::{Adapter, Answers, AttentionShape, IGNORED};
 
 /// See [`super::linear`].
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)
+}
+
+/// See [`super::adapted_linear`].
+pub fn adapted_linear(
+    x: &Tensor,
+    weight: &Tensor,
+    down: &Tensor,
+    up: &Tensor,
+    adapter: &Adapter,
+) -> Result<Tensor> {
+    let rank = adapter.rank;
+    let mut from = 0;
+    let mut parts = Vec::new();
+    for (part, &count) in adapter.parts.iter().enumerate() {
+        let thin = linear(x, &down.narrow(0, part * rank, rank)?)?;
+        parts.push(linear(&thin, &up.narrow(0, from, count)?)?);
+        from += count;
+    }
+    linear(x, weight)? + Tensor::cat(&parts, 1)?.affine(f64::from(adapter.scale), 0.0)?
 }
 
 /// See [`super::rms_norm`].
@@ -112,4 +131,22 @@ pub fn head_cross_entropy(
     let wanted = Tensor::from_vec(wanted, (count, 1), hidden.device())?;
     let chosen = shifted.gather(&wanted, 1)?;
     (log_total - chosen)?.mean_all()
+}
+
+/// See [`super::head_log_probabilities`].
+pub fn head_log_probabilities(hidden: &Tensor, head: &Tensor, answers: &Answers) -> Result<Tensor> {
+    let device = hidden.device();
+    let rows: Vec<u32> = answers.rows().into_iter().map(|row| row as u32).collect();
+    let count = rows.len();
+    let of = |values: &[u32]| rows.iter().map(|&row| values[row as usize]).collect::<Vec<_>>();
+    let (wanted, owners) = (of(&answers.targets), of(&answers.owners));
+    let hidden = hidden.index_select(&Tensor::from_vec(rows.clone(), count, device)?, 0)?;
+    let logits = linear(&hidden, head)?;
+    let top = logits.max_keepdim(D::Minus1)?.detach();
+    let shifted = logits.broadcast_sub(&top)?;
+    let log_total = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    let chosen = shifted.gather(&Tensor::from_vec(wanted, (count, 1), device)?, 1)?;
+    let values = (chosen - log_total)?.squeeze(1)?;
+    let owners = Tensor::from_vec(owners, count, device)?;
+    Tensor::zeros(answers.count, DType::F32, device)?.index_add(&owners, &values, 0)
 }

@@ -1,6 +1,6 @@
 //! Preferences out of the same source: the same question with a better and a worse answer.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::compose::Part;
 use super::expert::{self, Level};
@@ -8,7 +8,7 @@ use super::source::{Source, Topic};
 use crate::learn::random::Draws;
 
 /// One line of a preference file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
     pub prompt: String,
     pub chosen: String,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 pub use outlook::{Outlook, outlook};
+pub use text::language;
 
 use super::chat_template::ChatTemplate;
 use super::checkpoint::Checkpoint;

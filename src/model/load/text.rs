@@ -3,9 +3,23 @@
 use anyhow::Result;
 
 use crate::model::chat_template::{ChatTemplate, Message};
+use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::{self, TextTokenizer};
-use crate::model::{Template, TextStream, Vocabulary};
+use crate::model::{Language, Template, TextStream, Vocabulary};
 use crate::session::Role;
+
+/// The text side of a checkpoint alone, without its weights.
+///
+/// # Errors
+/// When tokenizer or template cannot be read.
+pub fn language(checkpoint: &Checkpoint) -> Result<Language> {
+    let template = ChatTemplate::from_checkpoint(checkpoint)?;
+    Ok(Language {
+        vocabulary: Box::new(TextTokenizer::from_checkpoint(checkpoint)?),
+        template: template.map(|template| Box::new(template) as Box<dyn Template>),
+        end_of_text_ids: checkpoint.end_of_text_ids.clone(),
+    })
+}
 
 impl Vocabulary for TextTokenizer {
     fn size(&self) -> usize {

@@ -42,6 +42,9 @@ pub struct Facts {
     pub how_made: String,
     /// RFC 3339, UTC.
     pub created: String,
+    /// Seconds that training took; `None` where nothing was trained here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training_seconds: Option<f64>,
     /// Per parameter, the share of ‖Δ‖²_F that its factors keep.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kept_energy: BTreeMap<String, f64>,
@@ -60,7 +63,7 @@ pub struct Calibration {
     pub level_centres: BTreeMap<String, f64>,
     /// Lowest and highest strength whose neutral perplexity stays within 10 % of the base's.
     pub safe_range: Option<[f64; 2]>,
-    /// Per other domain, how its rate of expert answers changes per unit of this strength.
+    /// Per other domain, how its rate of expert answers changes from strength 0 to 1.
     pub leak: BTreeMap<String, f64>,
 }
 
@@ -69,8 +72,11 @@ pub struct Calibration {
 #[serde(default)]
 pub struct SweepPoint {
     pub strength: f64,
-    /// Per level, the share of questions at which its answer is the likeliest; they sum to 1.
+    /// Per level, the share of questions at which its answer is the likeliest per token; they sum
+    /// to 1.
     pub rates: BTreeMap<String, f64>,
+    /// The same by the likelihood of whole answers, which favours short ones.
+    pub rates_whole: BTreeMap<String, f64>,
     pub neutral_perplexity: f64,
     /// Mean length of generated answers.
     pub answer_tokens: f64,

@@ -1,92 +1,21 @@
-//! The network that is trained: a Llama with tied embeddings, its parameters as candle variables.
+//! The network that is trained: a Llama, its parameters as candle variables; all of them are
+//! trained, or thin factors beside frozen ones.
+
+mod adapters;
+pub mod names;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use candle_core::{Device, Tensor, Var};
-use serde::{Deserialize, Serialize};
 
-use super::ops::{self, AttentionShape};
+use super::ops::{self, Answers, AttentionShape};
 use super::random;
 
-/// The sizes of the network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NetworkShape {
-    pub vocab_size: usize,
-    pub hidden_size: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub key_heads: usize,
-    pub intermediate_size: usize,
-    /// Most positions the finished model is said to take.
-    pub context_length: usize,
-    pub rope_theta: f32,
-    pub norm_epsilon: f32,
-}
-
-impl NetworkShape {
-    /// Columns of a head.
-    pub fn head_dim(&self) -> usize {
-        self.hidden_size / self.heads
-    }
-
-    /// # Errors
-    /// When the sizes do not go together; the message names the field.
-    pub fn check(&self) -> Result<()> {
-        for (name, value) in [
-            ("vocabulary", self.vocab_size),
-            ("hidden", self.hidden_size),
-            ("layers", self.layers),
-            ("heads", self.heads),
-            ("key heads", self.key_heads),
-            ("ffn", self.intermediate_size),
-            ("context", self.context_length),
-        ] {
-            ensure!(value > 0, "{name} must not be 0");
-        }
-        ensure!(
-            self.hidden_size.is_multiple_of(2 * self.heads),
-            "hidden ({}) must be a multiple of twice the heads ({})",
-            self.hidden_size,
-            self.heads
-        );
-        ensure!(
-            self.heads.is_multiple_of(self.key_heads),
-            "heads ({}) must be a multiple of the key heads ({})",
-            self.heads,
-            self.key_heads
-        );
-        Ok(())
-    }
-
-    /// Name and shape of every parameter, in a fixed order. Queries, keys and values are one
-    /// matrix, as are gate and up: fewer and larger products.
-    pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
-        let (hidden, dim) = (self.hidden_size, self.head_dim());
-        let mut all = vec![("embedding".to_owned(), vec![self.vocab_size, hidden])];
-        for layer in 0..self.layers {
-            let joint = (self.heads + 2 * self.key_heads) * dim;
-            for (name, shape) in [
-                ("attention_norm", vec![hidden]),
-                ("joint", vec![joint, hidden]),
-                ("attention_out", vec![hidden, self.heads * dim]),
-                ("mlp_norm", vec![hidden]),
-                ("gate_up", vec![2 * self.intermediate_size, hidden]),
-                ("down", vec![hidden, self.intermediate_size]),
-            ] {
-                all.push((format!("{layer}.{name}"), shape));
-            }
-        }
-        all.push(("final_norm".to_owned(), vec![hidden]));
-        all
-    }
-
-    /// How many numbers that is.
-    pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
-    }
-}
+pub use adapters::{Adapters, Factors};
+pub use shape::NetworkShape;
 
 /// A batch of packed sequences.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +47,8 @@ pub struct Network {
     pub device: Device,
     pub operations: Operations,
     parameters: BTreeMap<String, Var>,
+    /// Where there are any, they are trained and the parameters are not.
+    adapters: Option<Adapters>,
 }
 
 impl Network {
@@ -152,7 +83,13 @@ impl Network {
             let tensor = Tensor::from_vec(values(index as u64, &name, count)?, dims, device)?;
             parameters.insert(name, Var::from_tensor(&tensor)?);
         }
-        Ok(Self { shape, device: device.clone(), operations: Operations::Fused, parameters })
+        Ok(Self {
+            shape,
+            device: device.clone(),
+            operations: Operations::Fused,
+            parameters,
+            adapters: None,
+        })
     }
 
     /// Every parameter, in the fixed order of its shape.
@@ -161,16 +98,56 @@ impl Network {
         names.filter_map(|name| self.parameters.get(&name).map(|var| (name, var))).collect()
     }
 
-    fn parameter(&self, name: &str) -> Result<&Tensor> {
+    /// Freezes every parameter and trains these factors beside them.
+    pub fn adapt(&mut self, adapters: Adapters) {
+        self.adapters = Some(adapters);
+    }
+
+    /// The factors that are trained, where there are any.
+    pub fn adapters(&self) -> Option<&Adapters> {
+        self.adapters.as_ref()
+    }
+
+    /// What is trained, by name, in a fixed order: every parameter, or the factors alone.
+    pub fn trained(&self) -> Vec<(String, &Var)> {
+        match &self.adapters {
+            Some(adapters) => adapters.variables(),
+            None => self.parameters(),
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Result<Tensor> {
         let var = self.parameters.get(name).with_context(|| format!("no parameter {name}"))?;
-        Ok(var.as_tensor())
+        Ok(match self.adapters {
+            Some(_) => var.as_detached_tensor(),
+            None => var.as_tensor().clone(),
+        })
+    }
+
+    /// The matrix of the output head: its own, or the embedding.
+    fn head(&self) -> Result<Tensor> {
+        self.parameter(if self.shape.own_head { "head" } else { "embedding" })
+    }
+
+    /// One linear layer, with its factors where it has some.
+    fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
+        let weight = self.parameter(name)?;
+        let fused = self.operations == Operations::Fused;
+        let factors = self.adapters.as_ref().and_then(|adapters| adapters.of(name));
+        Ok(match factors {
+            Some(Factors { down, up, adapter }) => {
+                let adapted = if fused { ops::adapted_linear } else { ops::plain::adapted_linear };
+                adapted(x, &weight, down.as_tensor(), up.as_tensor(), adapter)?
+            }
+            None if fused => ops::linear(x, &weight)?,
+            None => ops::plain::linear(x, &weight)?,
+        })
     }
 
     /// Final-norm hidden states [size·sequence, hidden].
     pub fn hidden(&self, batch: &Batch) -> Result<Tensor> {
         let shape = &self.shape;
         let fused = self.operations == Operations::Fused;
-        let linear = if fused { ops::linear } else { ops::plain::linear };
         let rms_norm = if fused { ops::rms_norm } else { ops::plain::rms_norm };
         let swiglu = if fused { ops::swiglu } else { ops::plain::swiglu };
         let attention = if fused { ops::causal_attention } else { ops::plain::causal_attention };
@@ -181,21 +158,22 @@ impl Network {
             key_heads: shape.key_heads,
             head_dim: shape.head_dim(),
             rope_theta: shape.rope_theta,
+            rotary: shape.rotary.clone().map(Arc::new),
             starts: batch.starts.clone(),
         };
         let ids = Tensor::from_slice(&batch.ids, batch.ids.len(), &self.device)?;
         let mut x = self.parameter("embedding")?.index_select(&ids, 0)?;
         for layer in 0..shape.layers {
-            let weight = |name: &str| self.parameter(&format!("{layer}.{name}"));
-            let h = rms_norm(&x, weight("attention_norm")?, shape.norm_epsilon)?;
-            let joint = linear(&h, weight("joint")?)?;
-            let mixed = attention(&joint, &geometry)?;
-            x = (x + linear(&mixed, weight("attention_out")?)?)?;
-            let h = rms_norm(&x, weight("mlp_norm")?, shape.norm_epsilon)?;
-            let gated = swiglu(&linear(&h, weight("gate_up")?)?)?;
-            x = (x + linear(&gated, weight("down")?)?)?;
+            let gain = |name: &str| self.parameter(&format!("{layer}.{name}"));
+            let linear = |x: &Tensor, name: &str| self.linear(x, &format!("{layer}.{name}"));
+            let h = rms_norm(&x, &gain("attention_norm")?, shape.norm_epsilon)?;
+            let mixed = attention(&linear(&h, "joint")?, &geometry)?;
+            x = (x + linear(&mixed, "attention_out")?)?;
+            let h = rms_norm(&x, &gain("mlp_norm")?, shape.norm_epsilon)?;
+            let gated = swiglu(&linear(&h, "gate_up")?)?;
+            x = (x + linear(&gated, "down")?)?;
         }
-        Ok(rms_norm(&x, self.parameter("final_norm")?, shape.norm_epsilon)?)
+        Ok(rms_norm(&x, &self.parameter("final_norm")?, shape.norm_epsilon)?)
     }
 
     /// Mean cross-entropy over the batch's targets, in nats: a scalar to call `backward` on.
@@ -204,7 +182,23 @@ impl Network {
             Operations::Fused => ops::head_cross_entropy,
             Operations::Plain => ops::plain::head_cross_entropy,
         };
-        Ok(head(&self.hidden(batch)?, self.parameter("embedding")?, &batch.targets)?)
+        Ok(head(&self.hidden(batch)?, &self.head()?, &batch.targets)?)
+    }
+
+    /// The log-probability of each answer in a batch, [answers], in nats; `owners` says for each
+    /// position which answer its target belongs to.
+    pub fn answer_log_probabilities(
+        &self,
+        batch: &Batch,
+        owners: &Arc<Vec<u32>>,
+        count: usize,
+    ) -> Result<Tensor> {
+        let answers = Answers { targets: batch.targets.clone(), owners: owners.clone(), count };
+        let head = match self.operations {
+            Operations::Fused => ops::head_log_probabilities,
+            Operations::Plain => ops::plain::head_log_probabilities,
+        };
+        Ok(head(&self.hidden(batch)?, &self.head()?, &answers)?)
     }
 
     /// Logits of one sequence of ids, [ids, vocabulary] row-major.
@@ -218,7 +212,7 @@ impl Network {
             starts: Arc::new(vec![0; count]),
         };
         let hidden = self.hidden(&batch)?.detach();
-        let logits = hidden.matmul(&self.parameter("embedding")?.detach().t()?)?;
+        let logits = hidden.matmul(&self.head()?.detach().t()?)?;
         Ok(logits.flatten_all()?.to_vec1()?)
     }
 }

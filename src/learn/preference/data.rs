@@ -1,0 +1,94 @@
+//! The pairs of a run, made ready, and what is said about those that were not.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+
+use super::arguments::VectorArgs;
+use super::base_model::BaseModel;
+use super::encoding::{self, Encoded, EncodedPairs};
+use super::pairs::{self, PairFiles};
+use crate::platform::Problem;
+
+/// Most tokens of prompt and answer when nothing is said and the model would take more.
+const MOST_TOKENS: usize = 2048;
+/// Bad lines that are named one by one.
+const NAMED: usize = 5;
+
+/// Pairs as ids.
+pub struct Data {
+    pub training: Vec<Encoded>,
+    pub held_out: Vec<Encoded>,
+}
+
+impl Data {
+    /// Reads and encodes the pairs, and says what was left out and why.
+    ///
+    /// # Errors
+    /// When files cannot be read, too many lines are bad, or too few pairs are left.
+    pub fn read(args: &VectorArgs, base: &BaseModel, tell: &mut impl FnMut(&str)) -> Result<Self> {
+        let own = base.network.shape.context_length;
+        let context = args.context.unwrap_or(MOST_TOKENS).min(own);
+        let mut encode = |files: &[std::path::PathBuf]| -> Result<Vec<Encoded>> {
+            let read = pairs::read(files)?;
+            say_what_was_wrong(&read, tell);
+            let encoded = encoding::encode_pairs(&base.language, &read.pairs, context)?;
+            let EncodedPairs { pairs, truncated, too_long } = encoded;
+            if truncated > 0 {
+                tell(&format!("{truncated} prompts lost their beginning to fit {context} tokens"));
+            }
+            if too_long > 0 {
+                tell(&format!("{too_long} pairs left out: an answer alone fills {context} tokens"));
+            }
+            Ok(pairs)
+        };
+        let training = encode(&args.pairs)?;
+        let (training, held_out) = if args.held_out.is_empty() {
+            let (mut kept, mut held_out) = (Vec::new(), Vec::new());
+            for (index, pair) in training.into_iter().enumerate() {
+                if index % 20 == 19 { held_out.push(pair) } else { kept.push(pair) }
+            }
+            (kept, held_out)
+        } else {
+            (training, encode(&args.held_out)?)
+        };
+        if training.is_empty() {
+            let context = format!("no pair fits {context} tokens");
+            return Err(Problem::new(context).hint("give a larger --context").into());
+        }
+        Ok(Self { training, held_out })
+    }
+
+    /// Every pair, those to train on first.
+    pub fn all(&self) -> impl Iterator<Item = &Encoded> {
+        self.training.iter().chain(&self.held_out)
+    }
+
+    /// A hash over every id in order (FNV-1a).
+    pub fn fingerprint(&self) -> String {
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        for pair in self.all() {
+            let answers = pair.answers.iter().flat_map(|answer| answer.iter().chain(&[u32::MAX]));
+            for id in pair.prompt.iter().chain(&[u32::MAX]).chain(answers) {
+                for byte in id.to_le_bytes() {
+                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+                }
+            }
+        }
+        let mut text = String::new();
+        write!(text, "{hash:016x}").ok();
+        text
+    }
+}
+
+fn say_what_was_wrong(read: &PairFiles, tell: &mut impl FnMut(&str)) {
+    for bad in read.malformed.iter().take(NAMED) {
+        tell(&format!("{}, line {}: {}", bad.file.display(), bad.line, bad.reason));
+    }
+    if !read.malformed.is_empty() {
+        tell(&format!("{} lines passed over that are no preference pair", read.malformed.len()));
+    }
+    if read.identical > 0 {
+        tell(&format!("{} pairs passed over whose two answers are the same", read.identical));
+    }
+}

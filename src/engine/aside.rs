@@ -9,13 +9,14 @@ use crossbeam_channel::Receiver;
 use super::shared::{Shared, Teller};
 use super::worker::panic_message;
 use super::{Event, Opening, Prompt, prompt};
-use crate::model::Loader;
+use crate::model::{Loader, vector};
 
 /// A request that needs no model pass.
 pub enum Aside {
     Count { ticket: u64, prompt: Prompt },
     Scan { folders: Vec<PathBuf> },
     Inspect { path: PathBuf },
+    InspectVector { path: PathBuf },
 }
 
 /// Answers until the handle is gone.
@@ -29,6 +30,10 @@ pub fn run(requests: &Receiver<Aside>, shared: &Shared, loader: &dyn Loader, tel
             Aside::Inspect { path } => {
                 let outcome = contained(|| loader.inspect(&path).map(Box::new));
                 Event::Inspected { path, outcome }
+            }
+            Aside::InspectVector { path } => {
+                let outcome = contained(|| vector::about(&path).map(Box::new));
+                Event::VectorInspected { path, outcome }
             }
         };
         teller.tell(event);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::Passes;
+use crate::model::vector::About;
 use crate::model::{FoundModel, ModelFacts, SkippedModel};
 use crate::session::TokenTrace;
 
@@ -35,6 +36,8 @@ pub enum Event {
     Counted { ticket: u64, tokens: Result<usize, String> },
     /// Answer to `Request::Scan`.
     Scanned { found: Vec<FoundModel>, skipped: Vec<SkippedModel> },
+    /// Answer to `Request::InspectVector`: what it is, or why it is refused.
+    VectorInspected { path: PathBuf, outcome: Result<Box<About>, String> },
     /// Answer to `Request::Inspect`: facts without loading, or why it is refused.
     Inspected { path: PathBuf, outcome: Result<Box<ModelFacts>, String> },
 }

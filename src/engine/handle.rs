@@ -91,6 +91,7 @@ impl EngineHandle {
             }
             Request::Count { ticket, prompt } => self.aside(Aside::Count { ticket, prompt }),
             Request::Scan { folders } => self.aside(Aside::Scan { folders }),
+            Request::InspectVector { path } => self.aside(Aside::InspectVector { path }),
             Request::Inspect { path } => self.aside(Aside::Inspect { path }),
         }
     }

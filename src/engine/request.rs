@@ -28,6 +28,9 @@ pub enum Request {
     Count { ticket: u64, prompt: Prompt },
     /// Look for models in the known stores and these folders.
     Scan { folders: Vec<PathBuf> },
+    /// Say what a vector's file or a LoRA adapter's folder is; answered by
+    /// `Event::VectorInspected`.
+    InspectVector { path: PathBuf },
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
     Inspect { path: PathBuf },
 }

@@ -22,10 +22,13 @@ pub enum Action {
     Regenerate,
     Continue,
     EditLastMessage,
+    UndoDials,
+    RedoDials,
     ChooseModel,
     OpenModelFile,
     OpenModelFolder,
     UnloadModel,
+    AddVector,
     ToggleLeftPanel,
     ToggleRightPanel,
     ZoomIn,
@@ -82,6 +85,9 @@ enum Needs {
     /// A message of the person's.
     OwnMessage,
     Model,
+    /// A change of dials that can be undone, or done again.
+    Dialled,
+    Undone,
 }
 
 /// What is on screen, as far as availability asks.
@@ -93,6 +99,8 @@ pub struct Situation {
     pub has_model: bool,
     pub is_replying: bool,
     pub is_loading: bool,
+    pub can_undo_dials: bool,
+    pub can_redo_dials: bool,
 }
 
 /// How an action is said.
@@ -113,6 +121,7 @@ const fn key(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
 const COMMAND: Modifiers = Modifiers::COMMAND;
 const COMMAND_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 const COMMAND_ALT: Modifiers = Modifiers { alt: true, ..Modifiers::COMMAND };
+const COMMAND_ALT_SHIFT: Modifiers = Modifiers { shift: true, ..COMMAND_ALT };
 
 macro_rules! entries {
     ($($action:ident, $group:ident, $label:literal, $tooltip:literal, [$($shortcut:expr),*], $needs:ident;)*) => {
@@ -144,10 +153,13 @@ entries! {
     Regenerate, Reply, "Regenerate", "Another version of the last reply; this one is kept", [key(COMMAND, Key::Enter)], IdleReply;
     Continue, Reply, "Continue", "Let the model go on where the last reply ends", [key(Modifiers::ALT, Key::Enter)], IdleReply;
     EditLastMessage, Reply, "Edit your last message", "As a new version, answered again", [key(COMMAND_SHIFT, Key::ArrowUp)], OwnMessage;
+    UndoDials, Reply, "Undo change of dials", "Vectors, sampling and seed as they were before", [key(COMMAND_ALT, Key::Z)], Dialled;
+    RedoDials, Reply, "Redo change of dials", "Take back the undoing", [key(COMMAND_ALT_SHIFT, Key::Z)], Undone;
     ChooseModel, Model, "Choose a model…", "Models on this computer, and how they would fit", [key(COMMAND, Key::M)], Nothing;
     OpenModelFile, Model, "Open model file…", "A GGUF or safetensors file", [key(COMMAND, Key::O)], Nothing;
     OpenModelFolder, Model, "Open model folder…", "A Hugging Face folder", [key(COMMAND_SHIFT, Key::O)], Nothing;
     UnloadModel, Model, "Unload model", "Frees its memory", [], Model;
+    AddVector, Model, "Add vector…", "A vector's file, or a LoRA adapter", [], Nothing;
     ToggleLeftPanel, View, "Conversations panel", "Show or hide the left panel", [key(COMMAND, Key::B)], Nothing;
     ToggleRightPanel, View, "Model panel", "Show or hide the right panel", [key(COMMAND_ALT, Key::B)], Nothing;
     ZoomIn, View, "Zoom in", "Everything larger", [key(COMMAND, Key::Plus), key(COMMAND, Key::Equals)], Nothing;
@@ -219,6 +231,8 @@ impl Action {
             Needs::Nothing => None,
             Needs::Messages => (!now.has_messages).then_some("This conversation is empty"),
             Needs::Work => (!busy).then_some("Nothing is under way"),
+            Needs::Dialled => (!now.can_undo_dials).then_some("No dial was changed"),
+            Needs::Undone => (!now.can_redo_dials).then_some("Nothing was undone"),
             Needs::Model => (!now.has_model).then_some("No model is loaded"),
             Needs::OwnMessage => (!now.has_own_message).then_some("You have not written yet"),
             Needs::IdleReply if !now.ends_with_reply => Some("There is no reply yet"),
@@ -279,6 +293,7 @@ mod tests {
             Action::ChooseModel,
             Action::OpenModelFile,
             Action::OpenModelFolder,
+            Action::AddVector,
             Action::Settings,
             Action::Shortcuts,
             Action::Palette,

@@ -7,7 +7,7 @@ use super::action::Action;
 use super::transcript::Tint;
 use crate::model::LoadOptions;
 use crate::session::{ConversationId, NodeId};
-use crate::steer::Plan;
+use crate::steer::{Plan, VectorSetting};
 
 /// One wish of the person.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +83,14 @@ pub enum Command {
     /// The same for conversations that have none of their own.
     SetDefaultSystemPrompt(String),
     SetPlan(Plan),
+    /// Ask for a vector in a dialog.
+    ChooseVector,
+    /// Look at a vector's file or a LoRA adapter's folder, and put it on the list if it is one.
+    AddVector(PathBuf),
+    /// Put this one on the list.
+    PutVector(VectorSetting),
+    /// Take it off the list, with undo.
+    RemoveVector(PathBuf),
     ApplyPreset(String),
     /// The sampling the model's own files recommend.
     ApplyModelDefaults,

@@ -161,7 +161,7 @@ impl EngineState {
             Event::Inspected { path, outcome } => {
                 self.inspected = Some((path.clone(), outcome.clone()));
             }
-            Event::Counted { .. } | Event::PlanRefused { .. } => {}
+            Event::Counted { .. } | Event::PlanRefused { .. } | Event::VectorInspected { .. } => {}
         }
     }
 

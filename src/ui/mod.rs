@@ -16,6 +16,7 @@ pub mod status;
 pub mod theme;
 pub mod toasts;
 pub mod transcript;
+pub mod vectors;
 pub mod words;
 
 pub use action::{Action, Situation};

@@ -1,4 +1,5 @@
-//! The right panel: the model, the system prompt of this conversation, how a reply is drawn.
+//! The right panel: the model, the system prompt of this conversation, the vectors that steer it,
+//! how a reply is drawn.
 
 use egui::{Align, Layout, RichText, ScrollArea, Ui};
 
@@ -9,10 +10,12 @@ use super::icons::{self, Icon};
 use super::model::{CardView, card_ui};
 use super::sampling::{SamplingState, SamplingView, sampling_ui};
 use super::theme::{self, space};
+use super::vectors::{VectorsState, VectorsView, vectors_ui};
 
 /// What is drawn.
 pub struct SideView<'a> {
     pub card: CardView<'a>,
+    pub vectors: VectorsView<'a>,
     pub sampling: SamplingView<'a>,
     /// This conversation's own system prompt, or the one of the settings.
     pub system_prompt: &'a str,
@@ -27,6 +30,7 @@ pub struct SideView<'a> {
 pub struct SideState {
     shows_model_details: bool,
     pub sampling: SamplingState,
+    vectors: VectorsState,
     /// The system prompt while it is typed, and of which conversation it is.
     prompt: Option<(i64, String)>,
 }
@@ -59,6 +63,7 @@ pub fn side_ui(
             let note = RichText::new(note).small().color(theme::tokens(ui).text_weak);
             ui.add(egui::Label::new(note).wrap());
         }
+        vectors_ui(ui, &view.vectors, &mut state.vectors, commands);
         controls::section(ui, "Sampling");
         sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         ui.add_space(space::L);

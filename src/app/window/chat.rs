@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::history::PlanHistory;
 use crate::engine::Turn;
 use crate::session::{
     Conversation, ConversationId, ConversationSummary, ConversationTree, Node, NodeId, NodeState,
@@ -19,6 +20,8 @@ pub struct Chat {
     /// Its own system prompt; `None` takes the one of the settings.
     pub system_prompt: Option<String>,
     pub plan: Plan,
+    /// The plans dialled before.
+    pub history: PlanHistory,
     pub draft: String,
 }
 
@@ -44,6 +47,7 @@ impl Chat {
             tree: ConversationTree::default(),
             system_prompt: None,
             plan,
+            history: PlanHistory::default(),
             draft: String::new(),
         }
     }
@@ -57,6 +61,7 @@ impl Chat {
             tree: conversation.tree,
             system_prompt: conversation.system_prompt,
             plan: kept.unwrap_or(plan),
+            history: PlanHistory::default(),
             draft: conversation.draft,
         }
     }

@@ -22,6 +22,7 @@ use crate::ui::transcript::{
     ComposerView, EmptyContent, MessageView, StreamingReply, TranscriptView, Versions,
     conversation_ui,
 };
+use crate::ui::vectors::VectorsView;
 use crate::ui::{Action, Command};
 
 /// Prompts to try on an empty page.
@@ -119,6 +120,13 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     let recommended = window.engine.model.as_ref().and_then(|model| model.recommended.as_ref());
     let view = SideView {
         card: CardView { engine: &window.engine },
+        vectors: VectorsView {
+            plan: &window.chat.plan,
+            known: &window.vectors,
+            model: window.engine.model.as_deref(),
+            history_tokens: context_use(window, usize::MAX).map_or(0, |used| used.used),
+            conversation: window.chat.id.0,
+        },
         sampling: SamplingView { plan: &window.chat.plan, presets: &window.presets, recommended },
         system_prompt: own.unwrap_or(&window.settings.system_prompt),
         system_folded: window.engine.model.as_ref().is_some_and(|model| model.system_folded),

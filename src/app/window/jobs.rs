@@ -13,6 +13,8 @@ pub enum Question {
     ModelFile,
     /// A folder with a model in it.
     ModelFolder,
+    /// A vector's file, or a file of a LoRA adapter's folder.
+    VectorFile,
     /// A folder to look for models in.
     FolderOfModels,
     /// Where to write an export; the proposed file name.
@@ -86,6 +88,11 @@ pub fn system_dialogs() -> Dialogs {
             Question::FolderOfModels => {
                 dialog.set_title("Add a folder to look for models in").pick_folder()
             }
+            Question::VectorFile => dialog
+                .set_title("Add a vector, or the adapter_config.json of a LoRA adapter")
+                .add_filter("Vectors and LoRA adapters", &["safetensors", "json"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
             Question::SaveAs(name) => {
                 dialog.set_title("Export the conversation").set_file_name(name).save_file()
             }

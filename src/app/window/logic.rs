@@ -34,6 +34,7 @@ impl eframe::App for Window {
         self.take_dropped(context);
         self.count(context);
         self.note_place(context);
+        self.look_at_vectors();
         self.keep_what_is_quiet();
     }
 
@@ -103,6 +104,7 @@ impl Window {
             Event::ReplyFailed { id, message } => self.fail_reply(id, message),
             Event::PlanRefused { message, .. } => self.panels.toasts.warn(message),
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
+            Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
             Event::Scanned { .. } => self.open_bundled(),
             Event::Inspected { .. }
             | Event::LoadProgress { .. }
@@ -157,6 +159,7 @@ impl Window {
                 });
                 self.run(Command::RescanModels);
             }
+            Question::VectorFile => self.run(Command::AddVector(path)),
             Question::SaveAs(_) => {
                 let is_json = path.extension().is_some_and(|extension| extension == "json");
                 let format = if is_json { ExportFormat::Json } else { ExportFormat::Markdown };

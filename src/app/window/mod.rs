@@ -6,6 +6,7 @@ mod chat;
 mod commands;
 mod counting;
 mod draw;
+mod history;
 mod jobs;
 mod keeping;
 mod library;

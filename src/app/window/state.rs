@@ -1,7 +1,7 @@
 //! All that the window knows while it runs. What is kept lies with the keeper; what could be
 //! derived is not here.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::ui::sampling::PresetEntry;
 use crate::ui::side::SideState;
 use crate::ui::toasts::Toasts;
 use crate::ui::transcript::TranscriptState;
+use crate::ui::vectors::Known;
 
 /// Where things lie.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +52,10 @@ pub struct Window {
     pub(super) reply: Option<LiveReply>,
     pub(super) library: Library,
     pub(super) presets: Vec<PresetEntry>,
+    /// What is known of vectors' files.
+    pub(super) vectors: BTreeMap<PathBuf, Known>,
+    /// Those that come onto the list once they have been looked at.
+    pub(super) adding_vectors: Vec<PathBuf>,
     pub(super) counting: Counting,
     /// Bytes of memory that were free when the model dialog opened.
     pub(super) free_memory: Option<u64>,
@@ -116,6 +121,8 @@ impl Window {
             reply: None,
             library: Library::default(),
             presets: Vec::new(),
+            vectors: BTreeMap::new(),
+            adding_vectors: Vec::new(),
             counting: Counting::default(),
             free_memory: None,
             about,
@@ -160,6 +167,8 @@ impl Window {
             has_model: self.engine.model.is_some(),
             is_replying: self.reply.is_some(),
             is_loading: self.engine.loading.is_some(),
+            can_undo_dials: self.chat.history.can_undo(),
+            can_redo_dials: self.chat.history.can_redo(),
         }
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::values::{narrow, widen};
-use super::{Facts, Part, Vector};
+use super::{About, Facts, Part, Vector};
 use crate::model::checkpoint::{HeaderEntry, MappedFile, read_header_and_metadata};
 use crate::model::weights::StoredType;
 use crate::platform::{Problem, atomic};
@@ -209,8 +209,22 @@ pub fn read(path: &Path) -> Result<(Vector, Facts)> {
 /// # Errors
 /// As [`read`], as far as the header goes.
 pub fn read_facts(path: &Path) -> Result<Facts> {
+    Ok(read_about(path)?.facts)
+}
+
+/// Reads all that the metadata says.
+///
+/// # Errors
+/// As [`read_facts`].
+pub fn read_about(path: &Path) -> Result<About> {
     let file = MappedFile::open(path)?;
-    Ok(read_record(&file, path)?.1.facts)
+    let record = read_record(&file, path)?.1;
+    Ok(About {
+        name: record.name,
+        base_fingerprint: record.base_fingerprint,
+        base_name: record.base_name,
+        facts: record.facts,
+    })
 }
 
 /// Puts other facts (a new calibration, say) into a vector's file; its numbers stay as they are.

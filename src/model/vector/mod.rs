@@ -3,6 +3,7 @@
 //! θ(λ) = θ_base + Σ_d λ_d · AV_d (arXiv 2410.19206). Parts are kept by the name
 //! the parameter has in a Hugging Face checkpoint, in that checkpoint's orientation.
 
+mod about;
 mod facts;
 pub mod file;
 mod fit;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
 
+pub use about::{About, about};
 pub use facts::{Calibration, Facts, Kind, SweepPoint};
 pub use open::{is_vector, open, open_for};
 

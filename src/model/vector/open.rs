@@ -9,7 +9,7 @@ use crate::model::checkpoint::Checkpoint;
 use crate::platform::Problem;
 
 /// The file that makes a folder a PEFT adapter.
-const ADAPTER_CONFIG: &str = "adapter_config.json";
+pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
 
 /// Reads a vector whole: one of our safetensors files, or a PEFT LoRA folder as it is.
 ///

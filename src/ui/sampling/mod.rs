@@ -12,7 +12,7 @@ use super::theme::space;
 use crate::model::GenerationDefaults;
 use crate::steer::Plan;
 
-pub use presets::PresetEntry;
+pub use presets::{PresetEntry, with_preset};
 
 /// What is drawn.
 pub struct SamplingView<'a> {

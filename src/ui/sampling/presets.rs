@@ -28,20 +28,37 @@ pub struct PresetsState {
 
 /// What the dialled plan is called.
 fn name_of<'a>(view: &SamplingView<'a>) -> &'a str {
-    let same = |preset: &&PresetEntry| is_same(&preset.plan, view.plan);
-    if let Some(preset) = view.presets.iter().find(same) {
+    let same = |preset: &&PresetEntry| with_preset(view.plan, &preset.plan) == *view.plan;
+    // One that says more goes first.
+    let (with_vectors, others): (Vec<_>, Vec<_>) =
+        view.presets.iter().partition(|preset| !preset.plan.vectors.is_empty());
+    if let Some(preset) = with_vectors.into_iter().chain(others).find(same) {
         return &preset.name;
     }
     let recommended = view.recommended.map(|defaults| items::with_recommended(view.plan, defaults));
-    if recommended.is_some_and(|plan| is_same(&plan, view.plan)) {
+    if recommended.is_some_and(|plan| plan == *view.plan) {
         return "The model's own";
     }
     "Custom"
 }
 
-/// A preset is the same whatever the seed.
-fn is_same(a: &Plan, b: &Plan) -> bool {
-    Plan { seed: 0, ..a.clone() } == Plan { seed: 0, ..b.clone() }
+/// The plan as a preset leaves it. The seed belongs to the conversation. A preset that names
+/// vectors turns the others off; one that names none, as those of the program, is about sampling
+/// alone. No vector is taken off the list.
+pub fn with_preset(plan: &Plan, preset: &Plan) -> Plan {
+    let mut vectors = plan.vectors.clone();
+    let mut kv_policy = plan.kv_policy;
+    if !preset.vectors.is_empty() {
+        kv_policy = preset.kv_policy;
+        vectors.iter_mut().for_each(|vector| vector.strength = 0.0);
+        for named in &preset.vectors {
+            match vectors.iter_mut().find(|vector| vector.path == named.path) {
+                Some(vector) => vector.strength = named.strength,
+                None => vectors.push(named.clone()),
+            }
+        }
+    }
+    Plan { seed: plan.seed, vectors, kv_policy, ..preset.clone() }
 }
 
 /// Draws the line of presets.
@@ -146,5 +163,44 @@ fn naming_ui(ui: &mut Ui, state: &mut PresetsState, commands: &mut Vec<Command>)
     ui.label(RichText::new("A preset of yours with this name is replaced").small().weak());
     if is_done {
         state.naming = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steer::{KvPolicy, VectorSetting};
+
+    #[test]
+    fn a_preset_of_sampling_leaves_the_vectors_alone() {
+        let plan = Plan {
+            seed: 7,
+            vectors: vec![VectorSetting::new("a", 0.5)],
+            kv_policy: Some(KvPolicy::Keep),
+            ..Plan::default()
+        };
+        let mut greedy = Plan::default();
+        greedy.sampling.temperature = 0.0;
+        let applied = with_preset(&plan, &greedy);
+        assert_eq!((applied.seed, applied.sampling.temperature), (7, 0.0));
+        assert_eq!((&applied.vectors, applied.kv_policy), (&plan.vectors, plan.kv_policy));
+    }
+
+    #[test]
+    fn a_preset_with_vectors_sets_them_and_turns_the_others_off() {
+        let setting = VectorSetting::new;
+        let vectors =
+            vec![setting("a", 0.5), VectorSetting { any_base: true, ..setting("b", 1.0) }];
+        let plan = Plan { vectors, ..Plan::default() };
+        let preset =
+            Plan { seed: 9, vectors: vec![setting("b", -1.0), setting("c", 0.25)], ..plan.clone() };
+        let applied = with_preset(&plan, &preset);
+        let expected = [
+            setting("a", 0.0),
+            VectorSetting { any_base: true, ..setting("b", -1.0) },
+            setting("c", 0.25),
+        ];
+        assert_eq!(applied.vectors, expected);
+        assert_eq!(with_preset(&applied, &preset), applied, "applied twice is applied once");
     }
 }

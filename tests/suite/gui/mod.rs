@@ -7,3 +7,4 @@ mod place;
 mod replies;
 mod stage;
 mod steering;
+mod vectors;

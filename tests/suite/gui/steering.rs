@@ -36,6 +36,8 @@ fn presets_are_applied_saved_renamed_and_deleted() {
 fn a_reset_goes_back_to_the_neutral_value() {
     let mut stage = Stage::new();
     stage.set_slider("Min-p", 0.2);
+    stage.harness.get_by_label("Reset min-p").scroll_to_me();
+    stage.settle();
     stage.click("Reset min-p");
     assert_eq!(stage.slider("Min-p"), 0.0);
 }

@@ -78,6 +78,9 @@ impl Window {
                     self.panels.transcript.edit(node.id, &node.content);
                 }
             }
+            Action::UndoDials => self.undo_dials(),
+            Action::RedoDials => self.redo_dials(),
+            Action::AddVector => self.question(Question::VectorFile),
             Action::ChooseModel => self.open_model_dialog(),
             Action::OpenModelFile => self.question(Question::ModelFile),
             Action::OpenModelFolder => self.question(Question::ModelFolder),

@@ -1,6 +1,7 @@
 //! Conversations: begin, open, rename, throw away, bring back, search, branch out.
 
 use crate::app::window::chat::Chat;
+use crate::app::window::history::PlanHistory;
 use crate::app::window::library::HITS;
 use crate::app::window::state::Window;
 use crate::session::{Ask, BranchOut, ConversationId, NodeId};
@@ -91,6 +92,7 @@ impl Window {
             tree: branch.tree,
             system_prompt: self.chat.system_prompt.clone(),
             plan: self.chat.plan.clone(),
+            history: PlanHistory::default(),
             draft: String::new(),
         };
         self.show(chat);

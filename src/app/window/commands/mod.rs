@@ -5,6 +5,7 @@ mod conversation;
 mod model;
 mod plan;
 mod reply;
+mod vectors;
 mod view;
 
 use super::state::Window;
@@ -67,6 +68,10 @@ impl Window {
                 self.change_settings(|settings| settings.system_prompt = text);
             }
             Command::SetPlan(plan) => self.set_plan(plan),
+            Command::ChooseVector => self.question(super::jobs::Question::VectorFile),
+            Command::AddVector(path) => self.add_vector(&path),
+            Command::PutVector(vector) => self.put_vector(vector),
+            Command::RemoveVector(path) => self.remove_vector(&path),
             Command::ApplyPreset(name) => self.apply_preset(&name),
             Command::ApplyModelDefaults => self.apply_model_defaults(),
             Command::SavePreset(name) => self.save_preset(name),

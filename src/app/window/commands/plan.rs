@@ -4,7 +4,7 @@ use crate::app::window::state::Window;
 use crate::engine::Request;
 use crate::session::Ask;
 use crate::steer::Plan;
-use crate::ui::sampling::items;
+use crate::ui::sampling::{items, with_preset};
 
 impl Window {
     pub(super) fn set_system_prompt(&mut self, text: String) {
@@ -14,6 +14,25 @@ impl Window {
 
     /// Also takes effect in the reply under way, from its next token on.
     pub(super) fn set_plan(&mut self, plan: Plan) {
+        let now_secs = self.context.input(|input| input.time);
+        self.chat.history.note(&self.chat.plan, now_secs);
+        self.dial(plan);
+    }
+
+    /// Back to the plan before the last change.
+    pub(super) fn undo_dials(&mut self) {
+        if let Some(plan) = self.chat.history.undo(&self.chat.plan) {
+            self.dial(plan);
+        }
+    }
+
+    pub(super) fn redo_dials(&mut self) {
+        if let Some(plan) = self.chat.history.redo(&self.chat.plan) {
+            self.dial(plan);
+        }
+    }
+
+    fn dial(&mut self, plan: Plan) {
         self.chat.plan = plan.clone();
         self.keep_later(|unkept| unkept.plan = true);
         if self.reply.as_ref().is_some_and(|live| live.conversation == self.chat.id) {
@@ -27,10 +46,9 @@ impl Window {
         preset.map(|preset| preset.plan.clone()).unwrap_or_default()
     }
 
-    /// Everything but the seed, which belongs to the conversation.
     pub(super) fn apply_preset(&mut self, name: &str) {
         let Some(preset) = self.presets.iter().find(|preset| preset.name == name) else { return };
-        self.set_plan(Plan { seed: self.chat.plan.seed, ..preset.plan.clone() });
+        self.set_plan(with_preset(&self.chat.plan, &preset.plan));
     }
 
     pub(super) fn apply_model_defaults(&mut self) {

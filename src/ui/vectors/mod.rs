@@ -1,0 +1,195 @@
+//! The part of the right panel where the model is steered: a list of alignment vectors with a
+//! slider each, effective on the next token.
+
+mod policy;
+mod row;
+pub mod strength;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use egui::{Align, Layout, RichText, Ui};
+
+use super::command::Command;
+use super::controls::{self, Weight};
+use super::icons::Icon;
+use super::theme::{self, space, tokens};
+use crate::model::ModelFacts;
+use crate::model::vector::About;
+use crate::steer::{Plan, VectorSetting};
+use row::Deed;
+
+/// What is known of a vector's file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    /// It is being read.
+    Reading,
+    About(Box<About>),
+    /// It cannot be used, and why.
+    Refused(String),
+}
+
+/// What is drawn.
+pub struct VectorsView<'a> {
+    pub plan: &'a Plan,
+    pub known: &'a BTreeMap<PathBuf, Known>,
+    pub model: Option<&'a ModelFacts>,
+    /// How many tokens the model has read in this conversation.
+    pub history_tokens: usize,
+    /// Changes when another conversation is shown.
+    pub conversation: i64,
+}
+
+/// What the part remembers between frames.
+#[derive(Debug, Default)]
+pub struct VectorsState {
+    /// The strengths there were when all were turned off, and in which conversation.
+    held: Option<(i64, Vec<VectorSetting>)>,
+}
+
+/// A vector of the plan and what is known of it.
+pub(super) struct Line<'a> {
+    pub setting: &'a VectorSetting,
+    pub known: Option<&'a Known>,
+}
+
+impl Line<'_> {
+    /// Its domain, or its own name, or its file's.
+    pub fn name(&self) -> String {
+        match self.known {
+            Some(Known::About(about)) => name_of(about),
+            _ => file_name(&self.setting.path),
+        }
+    }
+}
+
+/// What a vector is called in the window.
+pub fn name_of(about: &About) -> String {
+    let names = [&about.facts.domain, &about.name];
+    let name = names.into_iter().find(|name| !name.trim().is_empty());
+    let name = name.map_or_else(String::new, |name| name.trim().to_owned());
+    let mut letters = name.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => "Vector".to_owned(),
+    }
+}
+
+/// What a file is called that nothing is known of yet.
+pub fn file_name(path: &Path) -> String {
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    name.into_owned()
+}
+
+/// Draws the list; changes of strengths are sent as a whole plan.
+pub fn vectors_ui(
+    ui: &mut Ui,
+    view: &VectorsView<'_>,
+    state: &mut VectorsState,
+    commands: &mut Vec<Command>,
+) {
+    let mut plan = view.plan.clone();
+    if state.held.as_ref().is_some_and(|(conversation, _)| *conversation != view.conversation) {
+        state.held = None;
+    }
+    heading_ui(ui, view.conversation, &mut plan, state);
+    if plan.vectors.is_empty() {
+        let hint = "Each moves the model along one domain";
+        let hint = RichText::new(hint).small().color(tokens(ui).text_weak);
+        ui.add(egui::Label::new(hint).wrap());
+    }
+    for (at, setting) in view.plan.vectors.iter().enumerate() {
+        let line = Line { setting, known: view.known.get(&setting.path) };
+        let deed = ui.push_id(("vector", at), |ui| row::row_ui(ui, &line, view.model)).inner;
+        match deed {
+            Some(Deed::Strength(strength)) => {
+                plan.vectors[at].strength = strength;
+                state.held = None;
+            }
+            Some(Deed::AnyBase) => plan.vectors[at].any_base = true,
+            Some(Deed::Remove) => commands.push(Command::RemoveVector(setting.path.clone())),
+            None => {}
+        }
+    }
+    ui.add_space(space::XS);
+    let add = controls::wide_button(ui, Some(Icon::Plus), "Add vector…", Weight::Quiet);
+    let hover = "A vector's file, or adapter_config.json of a LoRA adapter's folder";
+    if add.on_hover_text(hover).clicked() {
+        commands.push(Command::ChooseVector);
+    }
+    if !plan.vectors.is_empty() {
+        ui.add_space(space::S);
+        policy::policy_ui(ui, &mut plan, view.history_tokens);
+    }
+    if plan != *view.plan {
+        commands.push(Command::SetPlan(plan));
+    }
+}
+
+/// The heading, and beside it the switch that turns all of them off and on again.
+fn heading_ui(ui: &mut Ui, conversation: i64, plan: &mut Plan, state: &mut VectorsState) {
+    ui.add_space(space::M);
+    ui.horizontal(|ui| {
+        let color = tokens(ui).text_strong;
+        ui.label(RichText::new("Vectors").text_style(theme::section()).color(color));
+        if plan.vectors.is_empty() {
+            return;
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let was_on = plan.vectors_in_play().next().is_some();
+            let mut is_on = was_on;
+            let can_turn = was_on || state.held.is_some();
+            let response = controls::outlined(ui, |ui| {
+                ui.add_enabled(can_turn, egui::Checkbox::new(&mut is_on, "On"))
+            });
+            response
+                .accessible_name("All vectors on")
+                .on_hover_text("Turn all of them off to hear the model as it is, and on again")
+                .on_disabled_hover_text("All of them are off; drag a slider");
+            if was_on && !is_on {
+                state.held = Some((conversation, plan.vectors.clone()));
+                plan.vectors.iter_mut().for_each(|vector| vector.strength = 0.0);
+            } else if is_on
+                && !was_on
+                && let Some((_, held)) = state.held.take()
+            {
+                turn_on(&mut plan.vectors, &held);
+            }
+        });
+    });
+}
+
+/// Gives the vectors that are still there the strengths they had.
+fn turn_on(vectors: &mut [VectorSetting], held: &[VectorSetting]) {
+    for vector in vectors {
+        let before = held.iter().find(|held| held.path == vector.path);
+        vector.strength = before.map_or(vector.strength, |held| held.strength);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::vector::Facts;
+
+    #[test]
+    fn a_vector_is_called_by_its_domain() {
+        let about = |name: &str, domain: &str| About {
+            name: name.into(),
+            facts: Facts { domain: domain.into(), ..Facts::default() },
+            ..About::default()
+        };
+        assert_eq!(name_of(&about("run 7", "medical")), "Medical");
+        assert_eq!(name_of(&about("run 7", " ")), "Run 7");
+        assert_eq!(name_of(&about("", "")), "Vector");
+        assert_eq!(file_name(Path::new("/a/legal.safetensors")), "legal");
+    }
+
+    #[test]
+    fn turning_on_again_gives_back_what_is_still_there() {
+        let held = [VectorSetting::new("a", 0.5), VectorSetting::new("b", -1.0)];
+        let mut now = [VectorSetting::new("b", 0.0), VectorSetting::new("c", 0.0)];
+        turn_on(&mut now, &held);
+        assert_eq!(now, [VectorSetting::new("b", -1.0), VectorSetting::new("c", 0.0)]);
+    }
+}

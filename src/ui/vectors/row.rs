@@ -1,0 +1,155 @@
+//! One vector of the list: its name, its strength, its slider, and what there is to say against it.
+
+use egui::{Align, Layout, RichText, Ui};
+
+use super::strength::{self, Marks};
+use super::{Known, Line};
+use crate::model::ModelFacts;
+use crate::model::vector::About;
+use crate::ui::icons::{self, Icon};
+use crate::ui::theme::tokens;
+
+/// What the person did with a vector.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Deed {
+    Strength(f32),
+    /// Take it although it was made with another model.
+    AnyBase,
+    Remove,
+}
+
+/// Draws a vector.
+pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Option<Deed> {
+    let name = line.name();
+    let mut deed = None;
+    let mut strength = line.setting.strength;
+    let refused = match line.known {
+        Some(Known::Refused(why)) => Some(why.as_str()),
+        _ => None,
+    };
+    let about = match line.known {
+        Some(Known::About(about)) => Some(about.as_ref()),
+        _ => None,
+    };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().interact_size.y = 24.0;
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 2.0;
+            let remove = format!("Remove {name}");
+            let hover = "Take it off the list; its file stays";
+            if icons::button_sized(ui, Icon::Close, &remove, hover, 22.0, None).clicked() {
+                deed = Some(Deed::Remove);
+            }
+            if strength == 0.0 {
+                ui.add_space(22.0 + ui.spacing().item_spacing.x);
+            } else {
+                let reset = format!("Reset {name}");
+                let hover = "Back to off";
+                if icons::button_sized(ui, Icon::Undo, &reset, hover, 22.0, None).clicked() {
+                    strength = 0.0;
+                }
+            }
+            number_ui(ui, &name, &mut strength, refused.is_none());
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let label = egui::Label::new(RichText::new(&name).size(14.0)).truncate();
+                ui.add(label).on_hover_text(details(line, about));
+            });
+        });
+    });
+    let marks = Marks::of(about.and_then(|about| about.facts.calibration.as_ref()));
+    ui.add_enabled_ui(refused.is_none(), |ui| {
+        strength::strength_ui(ui, &name, &mut strength, &marks).on_hover_text(help(&marks));
+    });
+    if let Some(why) = refused {
+        note_ui(ui, why);
+    } else if let Some(other) = about.and_then(|about| made_with_another(about, line, model)) {
+        note_ui(ui, &other);
+        let anyway = egui::Button::new(RichText::new("Use it anyway").small());
+        let hover = "For a later stage or another quantisation of the model it was made with";
+        if ui.add(anyway).on_hover_text(hover).clicked() {
+            deed = Some(Deed::AnyBase);
+        }
+    } else if marks.warns_at(strength) {
+        note_ui(ui, &warning(&marks));
+    }
+    ui.add_space(4.0);
+    if strength != line.setting.strength {
+        deed = Some(Deed::Strength(strength));
+    }
+    deed
+}
+
+fn number_ui(ui: &mut Ui, name: &str, strength: &mut f32, is_enabled: bool) {
+    let mut value = f64::from(*strength);
+    let number = egui::DragValue::new(&mut value)
+        .range(strength::RANGE)
+        .clamp_existing_to_range(false)
+        .speed(strength::STEP / 4.0)
+        .max_decimals(2)
+        .custom_formatter(|value, _| strength::text_of(value))
+        .custom_parser(strength::parse);
+    let response = ui.add_enabled(is_enabled, number);
+    let response = response.accessible_name(format!("{name}, number"));
+    if response.on_hover_text("Click to type, drag to change").changed() {
+        *strength = ((value * 100.0).round() / 100.0) as f32;
+    }
+}
+
+/// A line that warns, with its sign.
+fn note_ui(ui: &mut Ui, text: &str) {
+    let color = tokens(ui).warning;
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        icons::show(ui, Icon::Warning, 14.0, color);
+        ui.add(egui::Label::new(RichText::new(text).small().color(color)).wrap());
+    });
+}
+
+fn warning(marks: &Marks) -> String {
+    let [from, to] = marks.safe.map(|end| strength::text_of(f64::from(end)));
+    if marks.is_measured {
+        format!("Beyond {from} to {to}, where it was measured to keep its language")
+    } else {
+        "So far from the base nothing was measured; replies may lose sense".to_owned()
+    }
+}
+
+fn help(marks: &Marks) -> String {
+    let mut lines = vec![
+        "Off is the model as it is, +1 as it was aligned, less than 0 away from it".to_owned(),
+    ];
+    lines.extend(
+        marks
+            .levels
+            .iter()
+            .map(|(name, strength)| format!("{}: {name}", strength::text_of(f64::from(*strength)))),
+    );
+    lines.join("\n")
+}
+
+fn details(line: &Line<'_>, about: Option<&About>) -> String {
+    let mut lines = Vec::new();
+    if let Some(about) = about {
+        lines.push(format!("{}, {}", about.name, about.facts.kind));
+        lines.push(about.facts.how_made.clone());
+        if !about.base_name.is_empty() {
+            lines.push(format!("Made with {}", about.base_name));
+        }
+    }
+    lines.push(line.setting.path.display().to_string());
+    lines.retain(|line| !line.is_empty());
+    lines.join("\n")
+}
+
+/// Why it does not belong to the loaded model, if it says which it belongs to.
+fn made_with_another(about: &About, line: &Line<'_>, model: Option<&ModelFacts>) -> Option<String> {
+    let (model, made_with) = (model?, about.base_fingerprint.as_ref()?);
+    if line.setting.any_base || *made_with == model.fingerprint {
+        return None;
+    }
+    let base = match about.base_name.as_str() {
+        "" => "another model",
+        name => name,
+    };
+    Some(format!("Made with {base}; the model loaded is {}", model.name))
+}

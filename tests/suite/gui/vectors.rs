@@ -1,0 +1,272 @@
+//! The list of vectors: put on, dialled, turned off, undone, taken off; what is said against one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use egui::accesskit::{Role, Toggled};
+use egui::{Event, Key, Modifiers, PointerButton, Pos2};
+use egui_kittest::kittest::{NodeT, Queryable};
+use egui_kittest::{Harness, SnapshotOptions};
+use tiller::model::vector::file::{self, Precision};
+use tiller::model::vector::{Calibration, Facts, Vector, about};
+use tiller::steer::{Plan, VectorSetting};
+use tiller::ui::vectors::{Known, VectorsState, VectorsView, vectors_ui};
+
+use super::stage::{Setup, Stage};
+
+/// A vector of a domain, made with the toy of this name, calibrated or not.
+fn vector(folder: &Path, domain: &str, base: &str, is_calibrated: bool) -> PathBuf {
+    let path = folder.join(format!("{domain}.safetensors"));
+    let vector = Vector {
+        name: format!("{domain} of the toy"),
+        base_fingerprint: Some(format!("toy:{base}")),
+        base_name: base.into(),
+        ..Vector::default()
+    };
+    let levels = [("avoidance", -0.9), ("generic", 0.1), ("expert", 1.0)];
+    let calibration = is_calibrated.then(|| Calibration {
+        level_centres: levels.map(|(name, at)| (name.to_owned(), at)).into(),
+        safe_range: Some([-1.1, 1.2]),
+        ..Calibration::default()
+    });
+    let facts = Facts { domain: domain.into(), calibration, ..Facts::default() };
+    file::write(&path, &vector, &facts, Precision::F32).unwrap();
+    path
+}
+
+fn add(stage: &mut Stage, path: &Path) {
+    *stage.answer.lock().unwrap() = Some(path.to_path_buf());
+    stage.click("Add vector…");
+}
+
+fn with_medical(setup: Setup) -> Stage {
+    let mut stage = Stage::open(setup);
+    let path = vector(stage.path(), "medical", "toy model", true);
+    add(&mut stage, &path);
+    stage.until("it is on the list", |stage| stage.sees("Remove Medical"));
+    stage
+}
+
+#[test]
+fn a_vector_is_put_on_the_list_dialled_reset_and_taken_off() {
+    let mut stage = with_medical(Setup::default());
+    assert_eq!(stage.slider("Medical"), 0.0, "off until it is turned up");
+    assert!(!stage.sees("Reset Medical"));
+    stage.set_slider("Medical", 0.65);
+    assert_eq!(stage.slider("Medical"), 0.65);
+    stage.click("Reset Medical");
+    assert_eq!(stage.slider("Medical"), 0.0);
+    stage.set_slider("Medical", -0.5);
+
+    // The same file again is the same vector.
+    let path = stage.path().join("medical.safetensors");
+    add(&mut stage, &path);
+    stage.until("it says so", |stage| stage.shows("“Medical” is on the list already"));
+    stage.click("Remove Medical");
+    assert!(!stage.sees("Remove Medical"));
+    stage.click("Undo");
+    stage.until("it is back as it was", |stage| stage.sees("Remove Medical"));
+    assert_eq!(stage.slider("Medical"), -0.5);
+}
+
+#[test]
+fn changes_of_dials_can_be_undone_and_done_again() {
+    let mut stage = with_medical(Setup::default());
+    let pause = |stage: &mut Stage| stage.harness.run_steps(30);
+    pause(&mut stage);
+    stage.set_slider("Medical", 0.5);
+    stage.set_slider("Medical", 0.8);
+    pause(&mut stage);
+    stage.set_slider("Temperature", 1.5);
+    let undo = Modifiers::COMMAND | Modifiers::ALT;
+    stage.press(undo, Key::Z);
+    assert_eq!((stage.slider("Temperature"), stage.slider("Medical")), (0.0, 0.8));
+    stage.press(undo, Key::Z);
+    assert_eq!(stage.slider("Medical"), 0.0, "a drag is one change");
+    stage.press(undo | Modifiers::SHIFT, Key::Z);
+    stage.press(undo | Modifiers::SHIFT, Key::Z);
+    assert_eq!((stage.slider("Temperature"), stage.slider("Medical")), (1.5, 0.8));
+}
+
+#[test]
+fn all_can_be_turned_off_and_on_again() {
+    let mut stage = with_medical(Setup::default());
+    let legal = vector(stage.path(), "legal", "toy model", false);
+    add(&mut stage, &legal);
+    stage.until("both are there", |stage| stage.sees("Remove Legal"));
+    let is_on = |stage: &Stage| {
+        let switch = stage.harness.get_by_role_and_label(Role::CheckBox, "All vectors on");
+        switch.accesskit_node().toggled() == Some(Toggled::True)
+    };
+    assert!(!is_on(&stage));
+    stage.set_slider("Medical", 0.5);
+    stage.set_slider("Legal", -1.0);
+    assert!(is_on(&stage));
+    stage.click("All vectors on");
+    assert_eq!((stage.slider("Medical"), stage.slider("Legal")), (0.0, 0.0));
+    stage.click("All vectors on");
+    assert_eq!((stage.slider("Medical"), stage.slider("Legal")), (0.5, -1.0));
+}
+
+#[test]
+fn a_drag_that_ends_near_the_middle_ends_in_it() {
+    let mut stage = with_medical(Setup::default());
+    let rail = stage.harness.get_by_role_and_label(Role::Slider, "Medical").rect();
+    let at = |strength: f32| {
+        let ends = rail.x_range().shrink(rail.height() / 2.5);
+        Pos2::new(egui::lerp(ends.min..=ends.max, (strength + 1.5) / 3.0), rail.center().y)
+    };
+    let mut drag = |from: f32, to: f32| {
+        let button = |pos, pressed| Event::PointerButton {
+            pos,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        for event in [
+            Event::PointerMoved(at(from)),
+            button(at(from), true),
+            Event::PointerMoved(at(to)),
+            button(at(to), false),
+        ] {
+            stage.harness.event(event);
+            stage.harness.step();
+        }
+        stage.settle();
+        stage.slider("Medical")
+    };
+    assert_eq!(drag(0.0, 1.0), 1.0);
+    assert_eq!(drag(1.0, 0.06), 0.0, "held by the detent");
+    assert_eq!(drag(0.0, -0.2), -0.2);
+    assert_eq!(drag(-0.2, 3.0), 1.5, "not beyond the end");
+}
+
+#[test]
+fn what_speaks_against_a_vector_is_said_beside_it() {
+    let mut stage = with_medical(Setup::default());
+    stage.set_slider("Medical", 1.2);
+    assert!(!stage.shows("where it was measured"));
+    stage.set_slider("Medical", 1.3);
+    assert!(stage.shows("Beyond −1.10 to +1.20"), "{}", stage.text());
+
+    let other = vector(stage.path(), "legal", "another toy", false);
+    add(&mut stage, &other);
+    stage.until("it says so", |stage| {
+        stage.shows("Made with another toy; the model loaded is toy model")
+    });
+    stage.click("Use it anyway");
+    assert!(!stage.shows("Made with another toy"));
+    stage.set_slider("Legal", 1.1);
+    assert!(stage.shows("nothing was measured"));
+
+    // What is no vector does not come onto the list.
+    let text = stage.path().join("notes.safetensors");
+    std::fs::write(&text, "not tensors at all").unwrap();
+    add(&mut stage, &text);
+    stage.until("the error names the file", |stage| stage.shows("notes.safetensors"));
+    assert!(!stage.sees("Remove notes"));
+}
+
+#[test]
+fn vectors_belong_to_the_conversation_and_a_lost_file_is_named() {
+    let mut stage = with_medical(Setup::default());
+    stage.talk("First");
+    stage.set_slider("Medical", 0.75);
+    let folder = stage.close();
+    let mut again = Stage::reopen(Setup::default(), folder);
+    again.until("it is in the list", |stage| stage.sees("First"));
+    assert!(!again.sees("Remove Medical"));
+    again.click("First");
+    again.until("its vector is back", |stage| stage.sees("Remove Medical"));
+    assert_eq!(again.slider("Medical"), 0.75);
+
+    let folder = again.close();
+    std::fs::remove_file(folder.path().join("medical.safetensors")).unwrap();
+    let mut lost = Stage::reopen(Setup::default(), folder);
+    lost.until("it is in the list", |stage| stage.sees("First"));
+    lost.click("First");
+    // Called by its file's name, since nothing else is known of it.
+    lost.until("its row says why", |stage| {
+        stage.sees("Remove medical") && stage.shows("medical.safetensors:")
+    });
+}
+
+#[test]
+fn presets_hold_vectors_and_those_of_the_program_leave_them_alone() {
+    let mut stage = with_medical(Setup::default());
+    stage.set_slider("Medical", 0.5);
+    assert_eq!(stage.preset(), "Greedy", "sampling is as it was");
+    stage.click("Preset menu");
+    stage.click("Save as preset");
+    stage.type_into("Preset name", "Doctor");
+    stage.click("Save preset");
+    stage.until("it is saved", |stage| stage.shows("Doctor"));
+    stage.set_slider("Medical", -1.0);
+    stage.choose_preset("Precise");
+    assert_eq!(stage.slider("Medical"), -1.0);
+    stage.choose_preset("Doctor");
+    assert_eq!((stage.slider("Medical"), stage.slider("Temperature")), (0.5, 0.0));
+}
+
+#[test]
+fn the_policy_in_force_is_said() {
+    let mut stage = with_medical(Setup::default());
+    stage.until("nothing was read yet", |stage| stage.shows("Takes effect at once"));
+    stage.talk("Something to read");
+    stage.until("the history is counted", |stage| stage.shows("are read again before the next"));
+    stage.harness.get_by_role_and_label(Role::ComboBox, "When a strength changes").click();
+    stage.settle();
+    stage.click("Keep what was read");
+    assert!(stage.shows("what was read before stays as it was read"), "{}", stage.text());
+}
+
+/// The list by itself, over plain values.
+fn picture(name: &str, theme: egui::Theme) {
+    let folder = tempfile::tempdir().unwrap();
+    let known: BTreeMap<_, _> = [("medical", true), ("legal", false)]
+        .map(|(domain, is_calibrated)| {
+            let path = vector(folder.path(), domain, "toy model", is_calibrated);
+            (PathBuf::from(domain), Known::About(Box::new(about(&path).unwrap())))
+        })
+        .into_iter()
+        .chain([("lost".into(), Known::Refused("lost.safetensors: cannot be read".into()))])
+        .collect();
+    let settings = [("medical", 0.8), ("legal", -1.25), ("lost", 0.0)];
+    let plan = Plan {
+        vectors: settings.map(|(path, strength)| VectorSetting::new(path, strength)).to_vec(),
+        ..Plan::default()
+    };
+    let mut state = VectorsState::default();
+    let mut harness = Harness::builder()
+        .with_size([310.0, 500.0])
+        .with_theme(theme)
+        .with_context_setup(tiller::ui::theme::install)
+        .wgpu()
+        .build_ui(|ui| {
+            let panel = tiller::ui::theme::tokens(ui).panel;
+            egui::Frame::new().fill(panel).inner_margin(14).show(ui, |ui| {
+                let view = VectorsView {
+                    plan: &plan,
+                    known: &known,
+                    model: None,
+                    history_tokens: 312,
+                    conversation: 1,
+                };
+                vectors_ui(ui, &view, &mut state, &mut Vec::new());
+                ui.expand_to_include_rect(ui.max_rect());
+            });
+        });
+    harness.run();
+    let options = SnapshotOptions::new().max_failed_pixels(10);
+    harness.snapshot_options(name, &options);
+}
+
+#[test]
+fn light() {
+    picture("vectors_light", egui::Theme::Light);
+}
+
+#[test]
+fn dark() {
+    picture("vectors_dark", egui::Theme::Dark);
+}

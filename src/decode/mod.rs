@@ -3,6 +3,7 @@
 //! Pure functions and values over the small traits of `model`; no threads, no files, no clock.
 
 pub mod draw;
+pub mod mix;
 pub mod observe;
 pub mod passes;
 pub mod penalties;
@@ -12,6 +13,7 @@ pub mod rules;
 pub mod sampler;
 pub mod stop;
 
+pub use mix::{Knobs, Mix, MixChange};
 pub use passes::Passes;
 pub use reply::{Progress, Reply, ReplyStart};
 pub use rules::{Position, TokenRule};

@@ -5,10 +5,11 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::mix::{Knobs, Mix};
 use crate::model::{Runner, Wanted};
 
-/// Passes of one shape, one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Passes of one shape under the same strengths, one after the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pass {
     /// Positions fed at once by a prefill; 0 for a step.
     pub fed: usize,
@@ -16,10 +17,13 @@ pub struct Pass {
     pub kept: usize,
     /// How often in a row.
     pub times: usize,
+    /// The strengths of the vectors then.
+    #[serde(default, skip_serializing_if = "Mix::is_empty")]
+    pub under: Mix,
 }
 
 /// The passes behind a cache of one row, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Passes(Vec<Pass>);
 
@@ -29,20 +33,33 @@ impl Passes {
         self.0.iter().map(|pass| pass.kept.saturating_mul(pass.times)).sum()
     }
 
+    /// How many positions from the first on were computed under these strengths.
+    pub fn positions_under(&self, mix: &Mix) -> usize {
+        let same = self.0.iter().take_while(|pass| pass.under == *mix);
+        same.map(|pass| pass.kept.saturating_mul(pass.times)).sum()
+    }
+
+    /// Fingerprints of all vectors that were ever in play.
+    pub fn vectors(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|pass| pass.under.vectors())
+    }
+
     /// A prefill of this many ids.
-    pub fn prefilled(&mut self, count: usize) {
-        self.push(count, count);
+    pub fn prefilled(&mut self, count: usize, under: &Mix) {
+        self.push(count, count, under);
     }
 
     /// A step of the single row.
-    pub fn stepped(&mut self) {
-        self.push(0, 1);
+    pub fn stepped(&mut self, under: &Mix) {
+        self.push(0, 1, under);
     }
 
-    fn push(&mut self, fed: usize, kept: usize) {
+    fn push(&mut self, fed: usize, kept: usize, under: &Mix) {
         match self.0.last_mut() {
-            Some(last) if (last.fed, last.kept) == (fed, kept) => last.times += 1,
-            _ => self.0.push(Pass { fed, kept, times: 1 }),
+            Some(last) if (last.fed, last.kept) == (fed, kept) && last.under == *under => {
+                last.times += 1;
+            }
+            _ => self.0.push(Pass { fed, kept, times: 1, under: under.clone() }),
         }
     }
 
@@ -53,7 +70,7 @@ impl Passes {
         for pass in all {
             let whole = pass.times.min(left / pass.kept.max(1));
             if whole > 0 {
-                self.0.push(Pass { times: whole, ..pass });
+                self.0.push(Pass { times: whole, ..pass.clone() });
             }
             left -= whole * pass.kept;
             if whole < pass.times {
@@ -67,18 +84,26 @@ impl Passes {
 
     /// Makes the next of these passes again over `ids`, on a cache that holds `done` so far.
     /// False when all have been made.
-    pub fn make_next(&self, runner: &mut dyn Runner, ids: &[u32], done: &mut Self) -> Result<bool> {
+    pub fn make_next(
+        &self,
+        runner: &mut dyn Runner,
+        knobs: &mut Knobs,
+        ids: &[u32],
+        done: &mut Self,
+    ) -> Result<bool> {
         let start = done.positions();
         let mut before = 0;
         let next = self.0.iter().find(|pass| {
             before += pass.kept.saturating_mul(pass.times);
             before > start
         });
-        let Some(&Pass { fed, kept, .. }) = next else { return Ok(false) };
+        let Some(Pass { fed, kept, under, .. }) = next else { return Ok(false) };
+        let (fed, kept) = (*fed, *kept);
         ensure!(
             kept <= fed.max(1) && start + kept < ids.len() && runner.len() == start,
             "the recipe's passes do not belong to its prompt"
         );
+        knobs.set(runner, under)?;
         if fed == 0 {
             runner.step(&ids[start..=start])?;
         } else {
@@ -88,7 +113,7 @@ impl Passes {
             runner.prefill(&chunk, Wanted::Last)?;
             runner.truncate(start + kept)?;
         }
-        done.push(fed, kept);
+        done.push(fed, kept, under);
         Ok(true)
     }
 }
@@ -99,16 +124,17 @@ mod tests {
     use crate::model::toy::{ToyOptions, ToyRunner};
 
     fn passes(list: &[(usize, usize, usize)]) -> Passes {
-        Passes(list.iter().map(|&(fed, kept, times)| Pass { fed, kept, times }).collect())
+        let pass = |&(fed, kept, times)| Pass { fed, kept, times, under: Mix::default() };
+        Passes(list.iter().map(pass).collect())
     }
 
     fn filled() -> Passes {
         let mut made = Passes::default();
         for count in [128, 128, 45] {
-            made.prefilled(count);
+            made.prefilled(count, &Mix::default());
         }
         for _ in 0..10 {
-            made.stepped();
+            made.stepped(&Mix::default());
         }
         made
     }
@@ -141,12 +167,13 @@ mod tests {
         let mut wanted = filled();
         wanted.truncate(305);
         wanted.truncate(260);
-        wanted.prefilled(20);
-        wanted.stepped();
+        wanted.prefilled(20, &Mix::default());
+        wanted.stepped(&Mix::default());
         let ids: Vec<u32> = (0..400).map(|i| i % 200).collect();
         let mut runner = ToyRunner::new(ToyOptions::default());
         let mut done = Passes::default();
-        while wanted.make_next(&mut runner, &ids, &mut done).unwrap() {}
+        let mut knobs = Knobs::default();
+        while wanted.make_next(&mut runner, &mut knobs, &ids, &mut done).unwrap() {}
         assert_eq!(done, wanted);
         assert_eq!(runner.ids(), &ids[..281]);
     }
@@ -155,8 +182,26 @@ mod tests {
     fn passes_of_another_prompt_are_refused() {
         let mut runner = ToyRunner::new(ToyOptions::default());
         for wrong in [filled(), passes(&[(2, 5, 1)]), passes(&[(usize::MAX, usize::MAX, 9)])] {
-            let made = wrong.make_next(&mut runner, &[1, 2, 3], &mut Passes::default());
+            let (mut knobs, mut done) = (Knobs::default(), Passes::default());
+            let made = wrong.make_next(&mut runner, &mut knobs, &[1, 2, 3], &mut done);
             assert!(made.is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn strengths_part_the_passes_and_a_recipe_without_them_is_still_read() {
+        let mix = Mix::new([("a".to_owned(), 0.5)]);
+        let mut made = Passes::default();
+        made.prefilled(128, &Mix::default());
+        made.prefilled(128, &mix);
+        made.stepped(&mix);
+        made.stepped(&Mix::default());
+        assert_eq!(made.positions_under(&Mix::default()), 128);
+        assert_eq!(made.positions_under(&mix), 0);
+        assert_eq!(made.vectors().collect::<Vec<_>>(), ["a", "a"]);
+        let json = serde_json::to_string(&made).unwrap();
+        assert_eq!(serde_json::from_str::<Passes>(&json).unwrap(), made);
+        let old = r#"[{"fed":128,"kept":128,"times":2}]"#;
+        assert_eq!(serde_json::from_str::<Passes>(old).unwrap(), passes(&[(128, 128, 2)]));
     }
 }

@@ -2,10 +2,13 @@
 //! and feeds one token after the other until something ends it. Whoever drives it looks at Stop
 //! between any two advances.
 
+mod mixing;
+
 use std::collections::VecDeque;
 
 use anyhow::{Context, Result};
 
+use super::mix::{Knobs, Mix};
 use super::observe::{self, Observation};
 use super::passes::Passes;
 use super::penalties::{self, History};
@@ -16,13 +19,13 @@ use crate::model::runner::reuse_prefix;
 use crate::model::{Language, Runner, StepOutput, TextStream, Wanted};
 use crate::platform::Problem;
 use crate::session::TokenTrace;
-use crate::steer::Plan;
+use crate::steer::{KvPolicy, Plan};
 
 /// Most prompt tokens fed in one pass, so that Stop acts soon.
 pub const PREFILL_CHUNK: usize = 128;
 
 /// What a reply begins with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReplyStart {
     /// Number of the reply: with the plan's seed it fixes every draw.
     pub reply: u64,
@@ -34,6 +37,8 @@ pub struct ReplyStart {
     pub continues_text: bool,
     /// For a replay: how the cache the reply was made over had come to be.
     pub again: Option<Passes>,
+    /// The strengths of the vectors, which the caller has attached.
+    pub mix: Mix,
 }
 
 /// Why a reply ended by itself.
@@ -78,6 +83,17 @@ pub struct Reply<'a> {
     output: Option<StepOutput>,
     steered: Vec<f32>,
     over: bool,
+    knobs: &'a mut Knobs,
+    /// The strengths passes are made under.
+    mix: Mix,
+    /// The strengths last asked for, which may wait for the next turn.
+    asked_mix: Mix,
+    /// Positions that were held when the reply began.
+    begun_at: usize,
+    /// Positions that were held and dropped then, for they were made under other strengths.
+    dropped: usize,
+    /// Everything is being fed again under other strengths.
+    refeeding: bool,
 }
 
 impl<'a> Reply<'a> {
@@ -91,10 +107,11 @@ impl<'a> Reply<'a> {
         language: &'a Language,
         runner: &mut dyn Runner,
         passes: &mut Passes,
+        knobs: &'a mut Knobs,
         start: ReplyStart,
         plan: Plan,
     ) -> Result<(Self, usize)> {
-        let ReplyStart { reply, ids, prompt_len, continues_text, again } = start;
+        let ReplyStart { reply, ids, prompt_len, continues_text, again, mix } = start;
         if ids.is_empty() {
             return Err(Problem::new("the prompt is empty").hint("write something first").into());
         }
@@ -109,14 +126,23 @@ impl<'a> Reply<'a> {
             return Err(Problem::new(what).hint(hint).into());
         }
         sampler::check(&plan.sampling)?;
+        plan.check_vectors()?;
         let bias = penalties::read_bias(&plan.sampling, runner.vocab_size())?;
         let mut passes = std::mem::take(passes);
         let known = passes.positions() == runner.len();
         if again.is_some() || !known {
             runner.truncate(0)?;
         }
-        let reused = reuse_prefix(runner, &ids)?;
-        passes.truncate(reused);
+        let held = reuse_prefix(runner, &ids)?;
+        passes.truncate(held);
+        let reused = match plan.kv_policy {
+            Some(KvPolicy::Keep) => held,
+            _ => held.min(passes.positions_under(&mix)),
+        };
+        if reused < held {
+            runner.truncate(reused)?;
+            passes.truncate(reused);
+        }
         let mut stream = language.vocabulary.stream(continues_text);
         // The stream must stand where the opening ends: it may end inside a character.
         for id in &ids[prompt_len..] {
@@ -132,6 +158,7 @@ impl<'a> Reply<'a> {
             opening_len: ids.len() - prompt_len,
             ids,
             passes,
+            begun_at: again.as_ref().map_or(reused, Passes::positions),
             again,
             stream,
             held: VecDeque::new(),
@@ -139,8 +166,18 @@ impl<'a> Reply<'a> {
             output: None,
             steered: Vec::new(),
             over: false,
+            knobs,
+            asked_mix: mix.clone(),
+            mix,
+            dropped: held - reused,
+            refeeding: false,
         };
         Ok((made, reused))
+    }
+
+    /// What the runner has attached and is set to.
+    pub fn knobs(&mut self) -> &mut Knobs {
+        self.knobs
     }
 
     /// How what the cache holds came to be.
@@ -161,6 +198,7 @@ impl<'a> Reply<'a> {
     /// Steers by this plan from the next token on. On an error the old plan stays.
     pub fn set_plan(&mut self, plan: Plan, vocab_size: usize) -> Result<()> {
         sampler::check(&plan.sampling)?;
+        plan.check_vectors()?;
         self.bias = penalties::read_bias(&plan.sampling, vocab_size)?;
         if plan.stop != self.plan.stop {
             self.watch.replace(&plan.stop);
@@ -179,18 +217,21 @@ impl<'a> Reply<'a> {
             return Ok(Progress::Tokens(Vec::new()));
         }
         if let Some(again) = &self.again {
-            if again.make_next(runner, &self.ids, &mut self.passes)? {
+            if again.make_next(runner, self.knobs, &self.ids, &mut self.passes)? {
                 let (done, total) = (runner.len(), self.ids.len());
                 return Ok(Progress::Prefilled { done, total });
             }
             self.again = None;
         }
+        self.knobs.set(runner, &self.mix)?;
         let cached = runner.len();
-        if self.drawn() == 0 && cached < self.ids.len() {
+        if (self.drawn() == 0 || self.refeeding) && cached < self.ids.len() {
             let end = self.ids.len().min(cached + PREFILL_CHUNK);
             let output = runner.prefill(&self.ids[cached..end], Wanted::Last)?;
-            self.passes.prefilled(end - cached);
-            self.output = (end == self.ids.len()).then_some(output);
+            self.passes.prefilled(end - cached, &self.mix);
+            let whole = end == self.ids.len();
+            self.refeeding &= !whole;
+            self.output = whole.then_some(output);
             return Ok(Progress::Prefilled { done: end, total: self.ids.len() });
         }
         if self.plan.max_tokens.is_some_and(|most| self.drawn() >= most) {
@@ -203,7 +244,7 @@ impl<'a> Reply<'a> {
             }
             None => {
                 let output = runner.step(&self.ids[cached..])?;
-                self.passes.stepped();
+                self.passes.stepped(&self.mix);
                 output
             }
         };

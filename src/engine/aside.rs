@@ -4,11 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::shared::{Shared, Teller};
-use super::worker::panic_message;
-use super::{Event, Opening, Prompt, prompt};
+use super::worker::{Work, panic_message};
+use super::{Event, Opening, Prompt, prompt, vectors};
 use crate::model::{Loader, vector};
 
 /// A request that needs no model pass.
@@ -17,10 +17,17 @@ pub enum Aside {
     Scan { folders: Vec<PathBuf> },
     Inspect { path: PathBuf },
     InspectVector { path: PathBuf },
+    OpenVector { path: PathBuf, any_base: bool },
 }
 
-/// Answers until the handle is gone.
-pub fn run(requests: &Receiver<Aside>, shared: &Shared, loader: &dyn Loader, teller: &Teller) {
+/// Answers until the handle is gone. `work` wakes the worker when something waits for it.
+pub fn run(
+    requests: &Receiver<Aside>,
+    shared: &Shared,
+    loader: &dyn Loader,
+    teller: &Teller,
+    work: &Sender<Work>,
+) {
     while let Ok(aside) = requests.recv() {
         let event = match aside {
             Aside::Count { ticket, prompt } => {
@@ -35,6 +42,19 @@ pub fn run(requests: &Receiver<Aside>, shared: &Shared, loader: &dyn Loader, tel
                 let outcome = contained(|| vector::about(&path).map(Box::new));
                 Event::VectorInspected { path, outcome }
             }
+            Aside::OpenVector { path, any_base } => {
+                match contained(|| open_vector(shared, loader, &path, any_base)) {
+                    Ok(()) => {
+                        // A full queue is no matter: the worker looks before whatever it does next.
+                        work.try_send(Work::TakeVectors).ok();
+                        continue;
+                    }
+                    Err(message) => {
+                        shared.vectors.lock().opening.remove(&path);
+                        Event::VectorFailed { path, message }
+                    }
+                }
+            }
         };
         teller.tell(event);
     }
@@ -44,6 +64,21 @@ fn count(shared: &Shared, prompt: &Prompt) -> anyhow::Result<usize> {
     let language = shared.language.read().clone();
     let language = language.ok_or_else(|| anyhow::anyhow!("no model is loaded"))?;
     Ok(prompt::assemble(&language, prompt, &Opening::None)?.ids.len())
+}
+
+fn open_vector(
+    shared: &Shared,
+    loader: &dyn Loader,
+    path: &std::path::Path,
+    any_base: bool,
+) -> anyhow::Result<()> {
+    let facts = shared.facts.read().clone();
+    let facts = facts.ok_or_else(|| {
+        crate::platform::Problem::new("no model is loaded").hint("choose a model first")
+    })?;
+    let opened = vectors::open(loader, path, &facts, any_base)?;
+    shared.arrivals.lock().push((facts.fingerprint.clone(), opened));
+    Ok(())
 }
 
 fn scan(loader: &dyn Loader, folders: Vec<PathBuf>) -> Event {

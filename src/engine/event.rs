@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::vectors::{RecipeVector, VectorFacts};
 use crate::decode::Passes;
 use crate::model::vector::About;
 use crate::model::{FoundModel, ModelFacts, SkippedModel};
 use crate::session::TokenTrace;
+use crate::steer::KvPolicy;
 
 /// An event from the engine's worker thread.
 #[derive(Debug, Clone)]
@@ -32,6 +34,15 @@ pub enum Event {
     ReplyFailed { id: u64, message: String },
     /// A plan sent during this reply means nothing; the reply goes on with the one before.
     PlanRefused { id: u64, message: String },
+    /// A vector can be dialled; one of the same path is replaced. Another model forgets them all.
+    VectorAdded(Box<VectorFacts>),
+    /// It cannot; whatever was there before still is.
+    VectorFailed { path: PathBuf, message: String },
+    /// It is gone (or was not there).
+    VectorRemoved { path: PathBuf },
+    /// Other strengths than before in this reply, what was done about the cache, and how many
+    /// positions are computed again for it.
+    StrengthsChanged { id: u64, policy: KvPolicy, positions: usize },
     /// Answer to `Request::Count`.
     Counted { ticket: u64, tokens: Result<usize, String> },
     /// Answer to `Request::Scan`.
@@ -103,5 +114,8 @@ pub struct Recipe {
     /// How the part of the cache that earlier turns had filled came to be: it decides last bits.
     #[serde(default)]
     pub passes: Passes,
+    /// Every vector the plan, its changes or those passes name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vectors: Vec<RecipeVector>,
     pub tiller_version: String,
 }

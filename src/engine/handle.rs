@@ -1,5 +1,6 @@
 //! The engine from outside: start it, send requests, receive events, stop at once.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -42,10 +43,10 @@ impl Engine {
         let (events_in, events) = bounded(EVENTS);
         let teller = Teller { events: events_in, wake: Arc::new(wake) };
 
-        let beside = (Arc::clone(&shared), Arc::clone(&loader), teller.clone());
-        std::thread::Builder::new()
-            .name("tiller-aside".into())
-            .spawn(move || aside::run(&aside_out, &beside.0, beside.1.as_ref(), &beside.2))?;
+        let beside = (Arc::clone(&shared), Arc::clone(&loader), teller.clone(), work_in.clone());
+        std::thread::Builder::new().name("tiller-aside".into()).spawn(move || {
+            aside::run(&aside_out, &beside.0, beside.1.as_ref(), &beside.2, &beside.3);
+        })?;
         let worker = Worker::new(Arc::clone(&shared), loader, teller);
         std::thread::Builder::new()
             .name("tiller-engine".into())
@@ -86,6 +87,11 @@ impl EngineHandle {
                 self.work(Work::Replay { number, asked, id, recipe, prompt, opening })
             }
             Request::SetPlan(plan) => {
+                for vector in plan.vectors_in_play() {
+                    if !self.shared.vectors.lock().held.contains(&vector.path) {
+                        self.open_vector(vector.path.clone(), vector.any_base)?;
+                    }
+                }
                 *self.shared.plan.lock() = Some((self.shared.replies.last(), plan));
                 Ok(())
             }
@@ -93,6 +99,8 @@ impl EngineHandle {
             Request::Scan { folders } => self.aside(Aside::Scan { folders }),
             Request::InspectVector { path } => self.aside(Aside::InspectVector { path }),
             Request::Inspect { path } => self.aside(Aside::Inspect { path }),
+            Request::AddVector { path, any_base } => self.open_vector(path, any_base),
+            Request::RemoveVector { path } => self.work(Work::RemoveVector { path }),
         }
     }
 
@@ -128,6 +136,15 @@ impl EngineHandle {
     /// Waits this long at most for the next event; `None` also when the engine has ended.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
         self.events.recv_timeout(timeout).ok()
+    }
+
+    fn open_vector(&self, path: PathBuf, any_base: bool) -> Result<(), Problem> {
+        if !self.shared.vectors.lock().opening.insert(path.clone()) {
+            return Ok(());
+        }
+        self.aside(Aside::OpenVector { path: path.clone(), any_base }).inspect_err(|_| {
+            self.shared.vectors.lock().opening.remove(&path);
+        })
     }
 
     fn work(&self, work: Work) -> Result<(), Problem> {

@@ -7,8 +7,10 @@ pub mod prompt;
 mod reply;
 pub mod request;
 mod shared;
+pub mod vectors;
 mod worker;
 
 pub use event::{Event, Outcome, Recipe, ReplyTimings, StopReason};
 pub use handle::{Engine, EngineHandle};
 pub use request::{Opening, Prompt, ReplyRequest, Request, Turn};
+pub use vectors::{RecipeVector, VectorFacts};

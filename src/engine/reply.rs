@@ -2,19 +2,22 @@
 //! passes, keeps the clock and the recipe.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use super::prompt::{self, Assembled};
 use super::shared::{Shared, Teller};
+use super::vectors::RecipeVector;
+use super::worker::State;
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest, ReplyTimings, StopReason};
 use crate::decode::reply::Ending;
-use crate::decode::{Passes, Progress, Reply, ReplyStart};
-use crate::model::{Model, ModelFacts};
+use crate::decode::{MixChange, Passes, Progress, Reply, ReplyStart};
+use crate::model::{Loader, Model, ModelFacts};
 use crate::platform::Problem;
 use crate::session::TokenTrace;
-use crate::steer::Plan;
+use crate::steer::{KvPolicy, Plan};
 
 /// A reply to make, or to make again.
 pub struct Job {
@@ -29,14 +32,17 @@ pub struct Job {
     expects_prompt: Option<String>,
     /// The passes a replay makes again.
     again: Option<Passes>,
+    /// The vectors a replay must find as they were.
+    expects_vectors: Vec<RecipeVector>,
 }
 
 impl Job {
     /// A new reply.
     pub fn new(number: u64, asked: Instant, request: ReplyRequest) -> Self {
         let draws_as = request.id;
-        let changes = VecDeque::new();
-        Self { number, asked, request, draws_as, changes, expects_prompt: None, again: None }
+        let (changes, expects_vectors) = (VecDeque::new(), Vec::new());
+        let (expects_prompt, again) = (None, None);
+        Self { number, asked, request, draws_as, changes, expects_prompt, again, expects_vectors }
     }
 
     /// A reply made again. Errors when the recipe is of another model or template.
@@ -72,25 +78,42 @@ impl Job {
         let expects_prompt = (!expects.is_empty()).then(|| expects.clone());
         let request = ReplyRequest { id, prompt, opening, plan };
         let (draws_as, again) = (recipe.reply, Some(recipe.passes.clone()));
-        Ok(Self { number, asked, request, draws_as, changes, expects_prompt, again })
+        let expects_vectors = recipe.vectors.clone();
+        Ok(Self {
+            number,
+            asked,
+            request,
+            draws_as,
+            changes,
+            expects_prompt,
+            again,
+            expects_vectors,
+        })
     }
 }
 
 /// Makes the reply; what happens is told as events. An error is told by the caller.
 ///
-/// `passes` tells how the model's cache came to be; it is left empty when a pass failed.
+/// `state` tells how the model's cache came to be; that is left empty when a pass failed.
 pub fn run(
     job: Job,
     model: &mut Model,
-    passes: &mut Passes,
+    state: &mut State,
+    loader: &dyn Loader,
     shared: &Shared,
     teller: &Teller,
 ) -> Result<()> {
-    let Job { number, asked, request, draws_as, mut changes, expects_prompt, again } = job;
+    let Job {
+        number,
+        asked,
+        request,
+        draws_as,
+        mut changes,
+        expects_prompt,
+        again,
+        expects_vectors,
+    } = job;
     let id = request.id;
-    if let Some(vector) = request.plan.vectors_in_play().next() {
-        return Err(Problem::new("vectors are not applied yet").at(&vector.path).into());
-    }
     let Assembled { ids, prompt_len } =
         prompt::assemble(&model.language, &request.prompt, &request.opening)?;
     let prompt_fingerprint = prompt::fingerprint(&ids);
@@ -98,6 +121,16 @@ pub fn run(
         let what = "this reply was made for another conversation than the one given";
         return Err(Problem::new(what).hint("replay it where it stands").into());
     }
+    let State { passes, shelf, knobs } = state;
+    let mut fetched = shelf.fetch_again(&expects_vectors, loader, model, knobs)?;
+    for plan in changes.iter().map(|(_, plan)| plan).chain([&request.plan]) {
+        fetched.extend(shelf.fetch(plan, loader, model, knobs)?);
+    }
+    shelf.publish(shared);
+    for facts in fetched {
+        teller.tell(Event::VectorAdded(Box::new(facts)));
+    }
+    let mix = shelf.mix(&request.plan)?;
     let chat = matches!(request.prompt, Prompt::Chat(_));
     let mut recipe = Recipe {
         model_fingerprint: model.facts.fingerprint.clone(),
@@ -113,17 +146,25 @@ pub fn run(
         reply: draws_as,
         prompt_fingerprint,
         passes: again.clone().unwrap_or_default(),
+        vectors: expects_vectors,
         tiller_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let runner = model.runner.as_mut();
+    shelf.note(&mut recipe.vectors, mix.vectors());
     let total = ids.len();
     let is_replay = again.is_some();
-    let start = ReplyStart { reply: draws_as, ids, prompt_len, continues_text: !chat, again };
-    let (mut reply, reused) = Reply::begin(&model.language, runner, passes, start, request.plan)?;
+    let start = ReplyStart { reply: draws_as, ids, prompt_len, continues_text: !chat, again, mix };
+    let language = Arc::clone(&model.language);
+    let runner = model.runner.as_mut();
+    let (mut reply, reused) = Reply::begin(&language, runner, passes, knobs, start, request.plan)?;
     if !is_replay {
         recipe.passes = reply.passes().clone();
+        shelf.note(&mut recipe.vectors, reply.passes().vectors());
     }
     teller.tell(Event::ReplyStarted { id, prompt_tokens: total, reused_tokens: reused });
+    if reply.dropped() > 0 {
+        let (policy, positions) = (KvPolicy::Recompute, reply.dropped());
+        teller.tell(Event::StrengthsChanged { id, policy, positions });
+    }
 
     let mut clock = Clock { asked, started: Instant::now(), prefilled: None, first: None };
     let tell = |tokens: Vec<TokenTrace>| {
@@ -136,21 +177,33 @@ pub fn run(
             tell(reply.release());
             break StopReason::Stopped;
         }
-        if let Some(plan) = changed_plan(shared, number, &mut changes, reply.drawn()) {
+        shelf.take_arrivals(model, reply.knobs(), shared, teller);
+        while let Some(plan) = changed_plan(shared, number, &mut changes, reply.drawn()) {
             let text = toml::to_string(&plan)?;
-            match reply.set_plan(plan, runner.vocab_size()) {
-                Ok(()) => recipe.plan_changes.push((reply.drawn(), text)),
+            let runner = model.runner.as_mut();
+            let taken = shelf.mix(&plan).and_then(|mix| {
+                reply.set_plan(plan, runner.vocab_size())?;
+                Ok(mix)
+            });
+            match taken {
+                Ok(mix) => {
+                    recipe.plan_changes.push((reply.drawn(), text));
+                    shelf.note(&mut recipe.vectors, mix.vectors());
+                    if let Some(MixChange { policy, positions }) = reply.set_mix(runner, mix)? {
+                        teller.tell(Event::StrengthsChanged { id, policy, positions });
+                    }
+                }
                 Err(error) => {
                     teller.tell(Event::PlanRefused { id, message: format!("{error:#}") });
                 }
             }
         }
         // No rule steers yet: the plan has none.
-        match reply.advance(runner, &mut [])? {
+        match reply.advance(model.runner.as_mut(), &mut [])? {
             Progress::Prefilled { done, total } => {
                 teller.tell(Event::Prefill { id, done, total });
                 if done == total {
-                    clock.prefilled = Some(Instant::now());
+                    clock.prefilled.get_or_insert_with(Instant::now);
                 }
             }
             Progress::Tokens(tokens) => {
@@ -175,25 +228,25 @@ pub fn run(
     Ok(())
 }
 
-/// The plan to take up before the next token: a live change, or one of the replay's.
+/// The next plan to take up before the next token: one of the replay's changes, else a live one.
 fn changed_plan(
     shared: &Shared,
     number: u64,
     changes: &mut VecDeque<(usize, Plan)>,
     drawn: usize,
 ) -> Option<Plan> {
-    let live = {
-        let mut newest = shared.plan.lock();
-        // One for an earlier reply is out of date; one for a later reply waits for it.
-        let for_this = newest.as_ref().is_some_and(|(reply, _)| *reply <= number);
-        let taken = if for_this { newest.take() } else { None };
-        taken.filter(|(reply, _)| *reply == number).map(|(_, plan)| plan)
-    };
-    let mut replayed = None;
-    while changes.front().is_some_and(|(before, _)| *before <= drawn) {
-        replayed = changes.pop_front().map(|(_, plan)| plan);
+    if changes.front().is_some_and(|(before, _)| *before <= drawn) {
+        return changes.pop_front().map(|(_, plan)| plan);
     }
-    live.or(replayed)
+    let mut newest = shared.plan.lock();
+    // One for an earlier reply is out of date; one for a later reply waits for it.
+    let for_this = newest.as_ref().is_some_and(|(reply, plan)| {
+        let opening = &shared.vectors.lock().opening;
+        let waits = plan.vectors_in_play().any(|vector| opening.contains(&vector.path));
+        *reply <= number && !waits
+    });
+    let taken = if for_this { newest.take() } else { None };
+    taken.filter(|(reply, _)| *reply == number).map(|(_, plan)| plan)
 }
 
 /// When the parts of a reply began.

@@ -31,6 +31,12 @@ pub enum Request {
     /// Say what a vector's file or a LoRA adapter's folder is; answered by
     /// `Event::VectorInspected`.
     InspectVector { path: PathBuf },
+    /// Open a vector for the model in memory and put it beside the weights at strength 0, also
+    /// while a reply is under way; answered by `Event::VectorAdded` or `VectorFailed`. Strengths
+    /// are the plan's. Adding a path again reads it anew.
+    AddVector { path: PathBuf, any_base: bool },
+    /// Forget a vector, once the reply under way is over; answered by `Event::VectorRemoved`.
+    RemoveVector { path: PathBuf },
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
     Inspect { path: PathBuf },
 }

@@ -1,6 +1,8 @@
 //! What the handle and the engine's threads share: flags that act at once, and the way out for
 //! events.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -8,7 +10,8 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 
 use super::Event;
-use crate::model::Language;
+use super::vectors::Opened;
+use crate::model::{Language, ModelFacts};
 use crate::steer::Plan;
 
 /// Counts what was sent and up to which of it was called off, so that a Stop pressed before the
@@ -52,6 +55,20 @@ pub struct Shared {
     pub plan: Mutex<Option<(u64, Plan)>>,
     /// The text side of the model in memory.
     pub language: RwLock<Option<Arc<Language>>>,
+    /// What is known of that model.
+    pub facts: RwLock<Option<Arc<ModelFacts>>>,
+    /// Vectors opened for the model of this fingerprint, not attached yet.
+    pub arrivals: Mutex<Vec<(String, Opened)>>,
+    pub vectors: Mutex<VectorPaths>,
+}
+
+/// Where vectors are on their way to the model.
+#[derive(Debug, Default)]
+pub struct VectorPaths {
+    /// Ready to be dialled.
+    pub held: BTreeSet<PathBuf>,
+    /// Being opened; a plan that names one waits for it.
+    pub opening: BTreeSet<PathBuf>,
 }
 
 impl Shared {

@@ -12,8 +12,9 @@ use crossbeam_channel::Receiver;
 
 use super::reply::{self, Job};
 use super::shared::{Shared, Teller};
+use super::vectors::Shelf;
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest};
-use crate::decode::Passes;
+use crate::decode::{Knobs, Passes};
 use crate::model::{DoesNotFit, LoadOptions, Loader, Model};
 use crate::platform::{Cancelled, Problem};
 
@@ -28,6 +29,11 @@ pub enum Work {
         options: LoadOptions,
     },
     Unload,
+    /// Vectors have arrived in `Shared`.
+    TakeVectors,
+    RemoveVector {
+        path: PathBuf,
+    },
     Reply {
         number: u64,
         asked: Instant,
@@ -49,20 +55,33 @@ pub struct Worker {
     loader: Arc<dyn Loader>,
     teller: Teller,
     model: Option<Model>,
+    state: State,
+}
+
+/// What belongs to the model in memory beside its weights.
+#[derive(Default)]
+pub struct State {
     /// How the model's cache came to be.
-    passes: Passes,
+    pub passes: Passes,
+    /// The vectors opened for it.
+    pub shelf: Shelf,
+    /// Which of them are attached and what they are set to.
+    pub knobs: Knobs,
 }
 
 impl Worker {
     /// A worker with no model.
     pub fn new(shared: Arc<Shared>, loader: Arc<dyn Loader>, teller: Teller) -> Self {
-        Self { shared, loader, teller, model: None, passes: Passes::default() }
+        Self { shared, loader, teller, model: None, state: State::default() }
     }
 
     /// Works until the handle is gone.
     pub fn run(mut self, requests: &Receiver<Work>) {
         while let Ok(work) = requests.recv() {
+            self.take_vectors();
             match work {
+                Work::TakeVectors => {}
+                Work::RemoveVector { path } => self.remove_vector(path),
                 Work::Load { number, path, options } => self.load(number, path, &options),
                 Work::Unload => self.unload(),
                 Work::Reply { number, asked, request } => {
@@ -78,9 +97,33 @@ impl Worker {
         }
     }
 
+    fn take_vectors(&mut self) {
+        let State { shelf, knobs, .. } = &mut self.state;
+        match &mut self.model {
+            Some(model) => shelf.take_arrivals(model, knobs, &self.shared, &self.teller),
+            None => {
+                self.shared.arrivals.lock().clear();
+                self.shared.vectors.lock().opening.clear();
+            }
+        }
+    }
+
+    fn remove_vector(&mut self, path: PathBuf) {
+        if let Some(model) = &mut self.model
+            && let Err(error) = self.state.shelf.remove(&path, model, &mut self.state.knobs)
+        {
+            tracing::warn!("a vector could not be taken away: {error:#}");
+        }
+        self.state.shelf.publish(&self.shared);
+        self.teller.tell(Event::VectorRemoved { path });
+    }
+
     fn unload(&mut self) {
         *self.shared.language.write() = None;
+        *self.shared.facts.write() = None;
         self.model = None;
+        self.state = State::default();
+        self.state.shelf.publish(&self.shared);
         self.teller.tell(Event::Unloaded);
     }
 
@@ -89,9 +132,11 @@ impl Worker {
         match loaded {
             Ok(Ok(model)) => {
                 *self.shared.language.write() = Some(Arc::clone(&model.language));
+                *self.shared.facts.write() = Some(Arc::new(model.facts.clone()));
                 let facts = Box::new(model.facts.clone());
                 self.model = Some(model);
-                self.passes = Passes::default();
+                self.state = State::default();
+                self.state.shelf.publish(&self.shared);
                 self.teller.tell(Event::Loaded(facts));
             }
             Ok(Err(error)) => {
@@ -142,7 +187,14 @@ impl Worker {
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let job = job(model)?;
-            reply::run(job, model, &mut self.passes, &self.shared, &self.teller)
+            reply::run(
+                job,
+                model,
+                &mut self.state,
+                self.loader.as_ref(),
+                &self.shared,
+                &self.teller,
+            )
         }));
         let message = match outcome {
             Ok(Ok(())) => return,
@@ -151,7 +203,7 @@ impl Worker {
         };
         // A pass that failed half-way may have left the cache half-written: start it anew. What
         // was refused before the first pass left it as it was.
-        let passes = &mut self.passes;
+        let passes = &mut self.state.passes;
         let cleared = catch_unwind(AssertUnwindSafe(|| {
             if passes.positions() == model.runner.len() {
                 return Ok(());

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::decode::reply::Ending;
-use crate::decode::{Passes, Progress, Reply, ReplyStart};
+use crate::decode::{Knobs, Passes, Progress, Reply, ReplyStart};
 use crate::model::{Language, Model};
 use crate::session::Role;
 use crate::steer::Plan;
@@ -31,16 +31,12 @@ pub fn prompt_ids(language: &Language, question: &str) -> Result<Vec<u32>> {
 /// When a pass fails or the question is longer than the context.
 pub fn ask(model: &mut Model, question: &str, number: u64, plan: &Plan) -> Result<Answer> {
     let ids = prompt_ids(&model.language, question)?;
-    let start = ReplyStart {
-        reply: number,
-        prompt_len: ids.len(),
-        ids,
-        continues_text: false,
-        again: None,
-    };
+    let start = ReplyStart { reply: number, prompt_len: ids.len(), ids, ..ReplyStart::default() };
     let runner = model.runner.as_mut();
-    let mut passes = Passes::default();
-    let (mut reply, _) = Reply::begin(&model.language, runner, &mut passes, start, plan.clone())?;
+    // Strengths stay what the caller has set them to.
+    let (mut passes, mut knobs) = (Passes::default(), Knobs::default());
+    let (mut reply, _) =
+        Reply::begin(&model.language, runner, &mut passes, &mut knobs, start, plan.clone())?;
     let mut text = String::new();
     loop {
         match reply.advance(runner, &mut [])? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::vector::Vector;
 use super::{FoundModel, Language, LoadOptions, ModelFacts, Runner, SkippedModel};
 
 /// A model ready to reply.
@@ -26,6 +27,11 @@ pub trait Loader: Send + Sync {
     fn inspect(&self, path: &Path) -> Result<ModelFacts>;
     /// Models in the known stores and these folders, and what was passed over with the reason.
     fn scan(&self, folders: &[PathBuf]) -> (Vec<FoundModel>, Vec<SkippedModel>);
+    /// Opens an alignment vector (our file, or a PEFT folder) for a model in memory. With
+    /// `any_base` one that was made with another base is taken as long as its shapes fit.
+    ///
+    /// Errors name the file and what is wrong in it.
+    fn open_vector(&self, path: &Path, model: &ModelFacts, any_base: bool) -> Result<Vector>;
 }
 
 /// There is not enough memory for a model.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use crossbeam_channel::Receiver;
 
+use super::vector::{Part, Vector};
 use super::{
     FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, SkippedModel,
     StepOutput, Template, TextStream, Vocabulary, Wanted,
@@ -152,6 +153,8 @@ pub struct ToyRunner {
     options: ToyOptions,
     sentence: Vec<u32>,
     rows: Vec<Vec<u32>>,
+    /// Of each attached vector, what it makes of the words; and its strength.
+    vectors: Vec<(u64, f32)>,
 }
 
 impl ToyRunner {
@@ -160,7 +163,7 @@ impl ToyRunner {
         let text = if options.sentence.is_empty() { SENTENCE } else { &options.sentence };
         let mut sentence = ToyVocabulary.encode(text, true).unwrap_or_default();
         sentence.push(END);
-        Self { options, sentence, rows: vec![Vec::new()] }
+        Self { options, sentence, rows: vec![Vec::new()], vectors: Vec::new() }
     }
 
     fn wait(&self, longest: usize) -> Result<()> {
@@ -187,6 +190,11 @@ impl ToyRunner {
         let since = ids.iter().rev().position(|id| *id == ASSISTANT);
         let next = self.sentence[since.unwrap_or(ids.len()) % self.sentence.len()];
         logits[next as usize] += 7.0;
+        for (salt, strength) in self.vectors.iter().filter(|(_, strength)| *strength != 0.0) {
+            for (id, logit) in logits.iter_mut().enumerate().skip(261) {
+                *logit += 12.0 * strength * (unit(mix(salt ^ id as u64)) - 0.5);
+            }
+        }
         let hidden = std::array::from_fn(|at| unit(mix(state ^ (at as u64) << 8)) - 0.5);
         (logits, hidden)
     }
@@ -262,6 +270,24 @@ impl Runner for ToyRunner {
         }
         Ok(())
     }
+    fn attach(&mut self, vectors: &[Arc<Vector>]) -> Result<()> {
+        if let Some(wrong) = vectors.iter().find(|vector| vector.name.contains("misfit")) {
+            bail!("the vector {} does not fit this model", wrong.name);
+        }
+        let salt = |vector: &Arc<Vector>| {
+            let name = vector.name.bytes().fold(1, |salt, byte| mix(salt ^ u64::from(byte)));
+            (name, 0.0)
+        };
+        self.vectors = vectors.iter().map(salt).collect();
+        Ok(())
+    }
+    fn set_strengths(&mut self, strengths: &[f32]) -> Result<()> {
+        ensure!(strengths.len() == self.vectors.len(), "one strength for each vector");
+        for ((_, now), strength) in self.vectors.iter_mut().zip(strengths) {
+            *now = *strength;
+        }
+        Ok(())
+    }
 }
 
 /// The finaliser of SplitMix64.
@@ -281,7 +307,8 @@ pub fn toy_language() -> Language {
 }
 
 /// Loads a toy from any path; one whose name holds `broken` is refused, one that holds `folding` is
-/// said to have no place for a system prompt. The gate is passed once
+/// said to have no place for a system prompt. Any path is a vector, too; one that holds `stranger`
+/// was made with another base, one that holds `misfit` cannot be attached. The gate is passed once
 /// for each of ten progress steps when it is a `slow` path.
 #[derive(Debug, Clone, Default)]
 pub struct ToyLoader {
@@ -351,5 +378,24 @@ impl Loader for ToyLoader {
             .map(|path| SkippedModel { path: path.clone(), reason: "not a toy".into() })
             .collect();
         (vec![found], skipped)
+    }
+
+    fn open_vector(&self, path: &Path, model: &ModelFacts, any_base: bool) -> Result<Vector> {
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        if name.contains("broken") {
+            return Err(Problem::new("this toy vector is broken").at(path).into());
+        }
+        if name.contains("stranger") && !any_base {
+            return Err(Problem::new("this vector was made with another model").at(path).into());
+        }
+        let values = name.bytes().map(f32::from).collect::<Vec<_>>();
+        let part = Part::Full { shape: vec![values.len()], values };
+        let base = if name.contains("stranger") { "another" } else { &model.fingerprint };
+        Ok(Vector {
+            name,
+            base_fingerprint: Some(base.to_owned()),
+            base_name: "toy".into(),
+            parts: [("toy.weight".to_owned(), part)].into(),
+        })
     }
 }

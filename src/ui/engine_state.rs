@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::engine::{Event, ReplyTimings, StopReason};
+use crate::engine::{Event, ReplyTimings, StopReason, VectorFacts};
 use crate::model::{FoundModel, ModelFacts, SkippedModel};
+use crate::steer::KvPolicy;
 
 use super::words;
 
@@ -16,6 +17,10 @@ pub struct EngineState {
     pub model: Option<Box<ModelFacts>>,
     /// The model that is being brought into memory.
     pub loading: Option<Loading>,
+    /// The vectors beside its weights, in the order added.
+    pub vectors: Vec<VectorFacts>,
+    /// What was last done about the cache when strengths changed, and over how many positions.
+    pub kv_policy: Option<(KvPolicy, usize)>,
     /// The reply under way.
     pub reply: Option<ReplyProgress>,
     /// The last reply that ended.
@@ -121,9 +126,23 @@ impl EngineState {
             Event::Loaded(facts) => {
                 self.model = Some(facts.clone());
                 self.loading = None;
+                self.vectors.clear();
             }
             Event::LoadFailed { .. } => self.loading = None,
-            Event::Unloaded => self.model = None,
+            Event::Unloaded => {
+                self.model = None;
+                self.vectors.clear();
+            }
+            Event::VectorAdded(facts) => {
+                match self.vectors.iter_mut().find(|held| held.path == facts.path) {
+                    Some(held) => held.clone_from(facts),
+                    None => self.vectors.push((**facts).clone()),
+                }
+            }
+            Event::VectorRemoved { path } => self.vectors.retain(|held| held.path != *path),
+            Event::StrengthsChanged { policy, positions, .. } => {
+                self.kv_policy = Some((*policy, *positions));
+            }
             Event::ReplyStarted { id, prompt_tokens, reused_tokens } => {
                 if let Some(reply) = self.reply_of(*id) {
                     reply.prefill = Some((*reused_tokens, *prompt_tokens));
@@ -161,7 +180,10 @@ impl EngineState {
             Event::Inspected { path, outcome } => {
                 self.inspected = Some((path.clone(), outcome.clone()));
             }
-            Event::Counted { .. } | Event::PlanRefused { .. } | Event::VectorInspected { .. } => {}
+            Event::Counted { .. }
+            | Event::PlanRefused { .. }
+            | Event::VectorInspected { .. }
+            | Event::VectorFailed { .. } => {}
         }
     }
 

@@ -466,3 +466,56 @@ fn scans_and_inspections_go_on_beside_a_reply() {
     drop(open);
     assert_eq!(*rig.finish().reason(), StopReason::EndOfText);
 }
+
+#[test]
+fn vectors_come_and_go_while_a_reply_is_made() {
+    let (rig, open) = gated(ToyOptions::default());
+    let failed = |name: &str| {
+        rig.send(Request::AddVector { path: name.into(), any_base: false });
+        loop {
+            match rig.next() {
+                Event::VectorFailed { path, message } => {
+                    assert_eq!(path.to_str(), Some(name));
+                    return message;
+                }
+                Event::VectorAdded(_) => panic!("{name} was added"),
+                _ => {}
+            }
+        }
+    };
+    assert!(failed("broken").contains("broken"));
+    assert!(failed("stranger").contains("another model"));
+    let plan = Plan { max_tokens: Some(40), ..greedy() };
+    rig.send(Request::Reply(Box::new(ask(plan.clone()))));
+    let with = |strength| Plan {
+        vectors: vec![tiller::steer::VectorSetting::new("calm", strength)],
+        ..plan.clone()
+    };
+    rig.send(Request::AddVector { path: "misfit".into(), any_base: false });
+    // Dialled before anybody has asked for it: the plan waits until it is there.
+    rig.send(Request::SetPlan(with(3.5)));
+    let (mut tokens, mut said, mut changed) = (String::new(), Vec::new(), false);
+    loop {
+        open.try_send(()).ok();
+        match rig.next() {
+            Event::Token { trace, .. } => tokens += &trace.text,
+            Event::VectorAdded(facts) => said.push(format!("added {}", facts.name)),
+            Event::PlanRefused { message, .. } => panic!("{message}"),
+            Event::VectorFailed { path, .. } => said.push(format!("failed {}", path.display())),
+            Event::StrengthsChanged { .. } => changed = true,
+            Event::ReplyDone { recipe, .. } => {
+                assert_eq!(recipe.plan_changes.len(), 1);
+                break;
+            }
+            Event::ReplyFailed { message, .. } => panic!("{message}"),
+            _ => {}
+        }
+    }
+    said.sort();
+    assert_eq!(said, ["added calm", "failed misfit"]);
+    assert!(changed && tokens != SENTENCE, "{tokens}");
+    drop(open);
+    rig.send(Request::RemoveVector { path: "calm".into() });
+    while !matches!(rig.next(), Event::VectorRemoved { .. }) {}
+    assert_eq!(rig.reply(ask(greedy())).text(), SENTENCE);
+}

@@ -18,4 +18,5 @@ mod small_model;
 mod templates;
 mod tokenizers;
 mod transcript;
+mod vectors;
 mod window;

@@ -11,6 +11,7 @@ mod output;
 mod probe;
 mod say;
 mod vector;
+mod vector_arguments;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,22 +3,31 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use serde_json::json;
 
+use super::say::read_plan;
+use super::vector_arguments::VectorArgs;
 use super::{LoadArgs, Usage};
 use crate::decode::reply::PREFILL_CHUNK;
 use crate::model::load::Checkpoints;
 use crate::model::{Loader, Model, Wanted};
 use crate::platform::{Problem, interrupt};
+use crate::steer::Plan;
 
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = false, args = ["ids", "text"])]
 pub struct ProbeArgs {
     #[command(flatten)]
     load: LoadArgs,
+    #[command(flatten)]
+    vectors: VectorArgs,
+    /// A plan in TOML; of what steers, its vectors count here.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Token ids, separated by commas.
     #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
     ids: Vec<u32>,
@@ -33,8 +42,11 @@ pub struct ProbeArgs {
 pub fn run(args: &ProbeArgs) -> Result<()> {
     interrupt::watch();
     let path = args.load.path()?;
+    let mut plan = args.plan.as_deref().map(read_plan).transpose()?.unwrap_or_default();
+    args.vectors.add_to(&mut plan)?;
     let mut model =
         Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
+    attach(&mut model, &plan)?;
     let ids = match &args.text {
         Some(text) => model.language.encode_plain(text)?,
         None => args.ids.clone(),
@@ -60,6 +72,18 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
     written?;
     eprintln!("{} tokens through {} on {}", ids.len(), model.facts.name, model.facts.device);
     Ok(())
+}
+
+/// Puts the plan's vectors beside the weights, at their strengths.
+fn attach(model: &mut Model, plan: &Plan) -> Result<()> {
+    let (mut vectors, mut strengths) = (Vec::new(), Vec::new());
+    for setting in plan.vectors_in_play() {
+        let vector = Checkpoints.open_vector(&setting.path, &model.facts, setting.any_base)?;
+        vectors.push(Arc::new(vector));
+        strengths.push(setting.strength);
+    }
+    model.runner.attach(&vectors)?;
+    model.runner.set_strengths(&strengths)
 }
 
 /// Logits go to the file as they come: a long text over a large vocabulary need not fit memory.

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::{put, put_line};
+use super::vector_arguments::VectorArgs;
 use super::{LoadArgs, Usage};
 use crate::engine::{
     Engine, EngineHandle, Event, Opening, Prompt, ReplyRequest, ReplyTimings, Request, StopReason,
@@ -33,6 +34,8 @@ pub struct SayArgs {
     /// A plan in TOML: sampling, stop strings and all else that steers.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    vectors: VectorArgs,
     /// The system prompt.
     #[arg(long, conflicts_with = "raw")]
     system: Option<String>,
@@ -56,12 +59,15 @@ pub struct SayArgs {
 pub fn run(args: SayArgs) -> Result<()> {
     let text = prompt(&args.prompt)?;
     let given = args.plan.as_deref().map(read_plan).transpose()?;
+    // Before a model is loaded for a command line that means nothing.
+    args.vectors.add_to(&mut Plan::default())?;
     let path = args.load.path()?;
     interrupt::watch();
     let engine = Engine::start(|| {})?;
     let facts = load(&engine, path, &args)?;
     eprintln!("{}", loaded_line(&facts));
     let mut plan = given.unwrap_or_else(|| recommended(&facts));
+    args.vectors.add_to(&mut plan)?;
     plan.seed = args.seed.unwrap_or(plan.seed);
     plan.max_tokens = args.max_tokens.or(plan.max_tokens);
     plan.sampling.temperature = args.temperature.unwrap_or(plan.sampling.temperature);
@@ -91,7 +97,7 @@ fn chat(system: Option<String>, text: String) -> Prompt {
     Prompt::Chat(system.into_iter().chain([user]).collect())
 }
 
-fn read_plan(path: &std::path::Path) -> Result<Plan> {
+pub(super) fn read_plan(path: &std::path::Path) -> Result<Plan> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problem::new(format!("the plan cannot be read: {error}")).at(path))?;
     toml::from_str(&text).map_err(|error| {

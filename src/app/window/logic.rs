@@ -103,12 +103,16 @@ impl Window {
             }
             Event::ReplyFailed { id, message } => self.fail_reply(id, message),
             Event::PlanRefused { message, .. } => self.panels.toasts.warn(message),
+            Event::VectorFailed { message, .. } => self.panels.toasts.error(message),
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
             Event::Scanned { .. } => self.open_bundled(),
             Event::Inspected { .. }
             | Event::LoadProgress { .. }
             | Event::ReplyStarted { .. }
+            | Event::VectorAdded(_)
+            | Event::VectorRemoved { .. }
+            | Event::StrengthsChanged { .. }
             | Event::Prefill { .. } => {}
         }
     }

@@ -62,7 +62,7 @@ impl Heads<'_> {
                 let from = row * columns + self.column + (of * group + member) * size;
                 to.copy_from_slice(&projected[from..from + size]);
                 if let Some(norm) = self.norm {
-                    norm.row_in_place(to);
+                    norm.row_in_place(row, to);
                 }
                 if let Some(angles) = self.angles {
                     rotate(to, angles, row);

@@ -10,6 +10,7 @@ use super::names::{Names, Wanted, is_known_surplus};
 use super::norm::Norm;
 use super::run::Decoder;
 use super::spec::{DecoderSpec, NormKind, Positions};
+use super::vectors::Attached;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::linear::{Embedding, Linear, StoredMatrix, Weight};
 use crate::model::loaded::Progress;
@@ -87,6 +88,9 @@ impl Decoder {
             head,
             cache,
             plain: false,
+            names,
+            input_first: checkpoint.tensors.values().any(|tensor| tensor.input_first),
+            attached: Attached::default(),
         })
     }
 }

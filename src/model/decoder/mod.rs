@@ -26,6 +26,7 @@ mod run;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 pub use estimate::MemoryEstimate;
 pub use rope::{RopeScaling, RopeSpec};

@@ -76,6 +76,21 @@ impl Names {
         }
     }
 
+    /// What a name is without the prefix that one or another kind of checkpoint puts in front of
+    /// its decoder, so that a vector fits whichever it is applied to.
+    pub(super) fn bare(name: &str) -> &str {
+        [
+            "model.language_model.",
+            "language_model.model.",
+            "language_model.",
+            "model.",
+            "transformer.",
+        ]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name)
+    }
+
     /// The names of one layer.
     pub(super) fn layer(&self, spec: &DecoderSpec, index: usize) -> LayerNames {
         let prefix = &self.prefix;

@@ -1,5 +1,7 @@
 //! The decoder as a `Runner`: passes over the cache, one row or many.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use candle_core::Tensor;
 
@@ -9,10 +11,13 @@ use super::cache::Cache;
 use super::embedding::Lookup;
 use super::heads::Angles;
 use super::host;
+use super::names::Names;
 use super::norm::Norm;
 use super::spec::DecoderSpec;
+use super::vectors::Attached;
 use crate::model::linear::Linear;
 use crate::model::runner::{Runner, StepOutput, Wanted};
+use crate::model::vector::Vector;
 use crate::platform::Problem;
 
 /// A loaded model with its KV cache.
@@ -29,6 +34,13 @@ pub struct Decoder {
     pub(super) cache: Cache,
     /// Candle operations even on the CPU.
     pub(super) plain: bool,
+    /// How its checkpoint names tensors.
+    pub(super) names: Names,
+    /// That checkpoint stores projections `[inputs, outputs]`, as GPT-2's do in a folder and not
+    /// in a GGUF file.
+    pub(super) input_first: bool,
+    /// The alignment vectors beside the weights.
+    pub(super) attached: Attached,
 }
 
 impl Decoder {
@@ -77,6 +89,7 @@ impl Decoder {
 
     /// One pass; the caller appends the ids to the rows once it has succeeded.
     fn pass(&mut self, ids: &[u32], prefill: bool, wanted: Wanted) -> Result<StepOutput> {
+        self.attached.check_rows(ids.len(), prefill)?;
         let held = self.cache.rows.len();
         let positions: Vec<usize> =
             if prefill { (held..held + ids.len()).collect() } else { vec![held; ids.len()] };
@@ -177,5 +190,13 @@ impl Runner for Decoder {
     fn truncate(&mut self, len: usize) -> Result<()> {
         self.cache.truncate(len);
         Ok(())
+    }
+
+    fn attach(&mut self, vectors: &[Arc<Vector>]) -> Result<()> {
+        self.attach_vectors(vectors)
+    }
+
+    fn set_strengths(&mut self, strengths: &[f32]) -> Result<()> {
+        self.set_vector_strengths(strengths)
     }
 }

@@ -5,9 +5,12 @@
 //! round activations to eight bits first; other devices use candle's matrix product in the weight's
 //! own type.
 
+mod additions;
+mod adjusted;
 pub mod convert;
 mod embedding;
 pub mod kernel;
+mod strengths;
 #[cfg(test)]
 mod tests;
 mod weight;
@@ -17,9 +20,14 @@ use std::ops::Range;
 use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
 
+pub use additions::{Addition, Additions, Delta};
+pub use adjusted::Adjusted;
 pub use convert::StoredMatrix;
 pub use embedding::Embedding;
+pub use strengths::{Strengths, set_of};
 pub use weight::Weight;
+
+use crate::model::weights::StoredType;
 
 /// `y = x · wᵀ + b`, `w` of shape `[out, in]`.
 ///
@@ -29,12 +37,14 @@ pub struct Linear {
     base: Weight,
     /// `[out]`, f32, on the weight's device.
     bias: Option<Tensor>,
+    /// What attached vectors add.
+    additions: Option<Additions>,
 }
 
 impl Linear {
     /// A weight without a bias.
     pub fn new(base: Weight) -> Self {
-        Self { base, bias: None }
+        Self { base, bias: None, additions: None }
     }
 
     /// Adds a bias of one value per output.
@@ -72,7 +82,44 @@ impl Linear {
 
     /// `x` is `[rows, in]` or `[batch, time, in]`; returns the same with `out` columns, in f32.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.base.multiply(x, self.bias.as_ref())
+        let Some(additions) = self.additions.as_ref().filter(|additions| additions.in_play())
+        else {
+            return self.base.multiply(x, self.bias.as_ref());
+        };
+        let bias = self.bias.as_ref().filter(|_| !additions.replaces_bias());
+        additions.apply(x, self.base.multiply(x, bias)?)
+    }
+
+    /// Packs parts of `vectors` vectors for this layer, all at strength 0; `None` for no parts.
+    ///
+    /// # Errors
+    /// When a part's sizes are not those of the outputs it is for.
+    pub fn prepare_additions(
+        &self,
+        vectors: usize,
+        parts: Vec<Addition>,
+    ) -> Result<Option<Additions>> {
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let layer = additions::Layer {
+            inputs: self.in_features(),
+            outputs: self.out_features(),
+            bias: self.bias.as_ref(),
+            is_wide: self.base.held() == StoredType::F32,
+            device: &self.base.device(),
+        };
+        Additions::new(layer, vectors, parts).map(Some)
+    }
+
+    /// Puts additions beside the weight, in place of those that were.
+    pub fn attach(&mut self, additions: Option<Additions>) {
+        self.additions = additions;
+    }
+
+    /// Takes up strengths of the attached vectors; `None` is the base alone.
+    pub fn set_strengths(&mut self, strengths: Option<Strengths<'_>>) -> Result<()> {
+        self.additions.as_mut().map_or(Ok(()), |additions| additions.set(strengths))
     }
 
     /// Some of the outputs, as where one tensor holds queries, keys and values.
@@ -81,7 +128,7 @@ impl Linear {
             Some(bias) => Some(bias.narrow(0, outputs.start, outputs.len())?),
             None => None,
         };
-        Ok(Self { base: self.base.slice_rows(outputs)?, bias })
+        Ok(Self { base: self.base.slice_rows(outputs)?, bias, additions: None })
     }
 
     /// Several layers that read the same input as one product; their outputs stand side by side.
@@ -91,7 +138,7 @@ impl Linear {
         let weights: Vec<&Weight> = parts.iter().map(|part| &part.base).collect();
         let Some(base) = Weight::stack(&weights)? else { return Ok(None) };
         if parts.iter().all(|part| part.bias.is_none()) {
-            return Ok(Some(Self { base, bias: None }));
+            return Ok(Some(Self::new(base)));
         }
         let mut biases = Vec::with_capacity(parts.len());
         for part in parts {
@@ -100,7 +147,7 @@ impl Linear {
                 None => Tensor::zeros(part.out_features(), DType::F32, &part.base.device())?,
             });
         }
-        Ok(Some(Self { base, bias: Some(Tensor::cat(&biases, 0)?) }))
+        Ok(Some(Self { base, bias: Some(Tensor::cat(&biases, 0)?), additions: None }))
     }
 
     /// Makes now the copy in tiles that candle would make at the first product, so that loading

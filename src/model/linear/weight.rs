@@ -282,7 +282,10 @@ fn product(
 }
 
 /// Reads a contiguous tensor in main memory as a slice.
-fn with_slice<T: WithDType, R>(tensor: &Tensor, read: impl FnOnce(&[T]) -> R) -> Result<R> {
+pub(super) fn with_slice<T: WithDType, R>(
+    tensor: &Tensor,
+    read: impl FnOnce(&[T]) -> R,
+) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {
         bail!("activations and weights lie on different devices");

@@ -17,6 +17,7 @@ use super::checkpoint::Checkpoint;
 use super::decoder::Decoder;
 use super::stores::{self, Environment};
 use super::tokenizer::TextTokenizer;
+use super::vector::{self, Vector};
 use super::{
     FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, SkippedModel,
     device,
@@ -53,6 +54,10 @@ impl Loader for Checkpoints {
 
     fn scan(&self, folders: &[PathBuf]) -> (Vec<FoundModel>, Vec<SkippedModel>) {
         stores::scan(&Environment::of_process(), folders)
+    }
+
+    fn open_vector(&self, path: &Path, model: &ModelFacts, any_base: bool) -> Result<Vector> {
+        vector::open_for(path, &Checkpoint::open(&model.path)?, any_base)
     }
 }
 

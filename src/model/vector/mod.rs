@@ -6,6 +6,7 @@
 mod about;
 mod facts;
 pub mod file;
+mod fingerprint;
 mod fit;
 mod open;
 mod values;
@@ -16,6 +17,7 @@ use anyhow::{Result, bail, ensure};
 
 pub use about::{About, about};
 pub use facts::{Calibration, Facts, Kind, SweepPoint};
+pub use fingerprint::fingerprint;
 pub use open::{is_vector, open, open_for};
 
 use crate::model::checkpoint::element_count;

@@ -6,6 +6,9 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod blocks;
+mod panels;
+#[cfg(target_arch = "x86_64")]
+mod panels_avx2;
 mod plain;
 #[cfg(target_arch = "x86_64")]
 mod unrolled;
@@ -17,6 +20,7 @@ use std::ops::Range;
 use half::{bf16, f16};
 
 pub use blocks::{BlockProduct, widening_pays};
+pub use panels::{Block, Coordinates, Panels, Place, Run, add as add_panels};
 #[cfg(target_arch = "x86_64")]
 use unrolled::unrolled;
 
@@ -31,6 +35,19 @@ pub trait Element: Copy + Send + Sync + 'static {
     /// As for [`Product::rows`]; shapes were checked and the processor is [`avx2::available`].
     #[cfg(target_arch = "x86_64")]
     unsafe fn rows_avx2(product: &Product<'_, Self>, rows: Range<usize>, out: &Columns<'_>);
+
+    /// Adds one panel of a thin product.
+    ///
+    /// # Safety
+    /// As for [`panels_avx2::add_panel`].
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn panel_avx2(
+        values: &[Self],
+        runs: &[Run],
+        h: Coordinates<'_>,
+        y: &Columns<'_>,
+        place: Place,
+    );
 }
 
 macro_rules! element {
@@ -48,6 +65,18 @@ macro_rules! element {
             ) {
                 // SAFETY: the caller's promise.
                 unsafe { avx2::rows(product, rows, out) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            unsafe fn panel_avx2(
+                values: &[Self],
+                runs: &[Run],
+                h: Coordinates<'_>,
+                y: &Columns<'_>,
+                place: Place,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { panels_avx2::add_panel(values, runs, h, y, place) }
             }
         }
     };
@@ -149,6 +178,23 @@ impl<'a> Columns<'a> {
         debug_assert!(row < self.rows && column < self.count);
         // SAFETY: inside the slice given to `new`, by the caller's promise.
         unsafe { *self.start.add(row * self.width + column) = value }
+    }
+
+    /// Adds to neighbouring elements of one row.
+    ///
+    /// # Safety
+    /// As for `set`, for all of them; they have been written before.
+    #[inline(always)]
+    unsafe fn add(&self, row: usize, column: usize, values: &[f32]) {
+        debug_assert!(row < self.rows && column + values.len() <= self.count);
+        // SAFETY: inside the slice given to `new`; nobody else has these elements meanwhile.
+        let to = unsafe {
+            let start = self.start.add(row * self.width + column);
+            std::slice::from_raw_parts_mut(start, values.len())
+        };
+        for (to, value) in to.iter_mut().zip(values) {
+            *to += value;
+        }
     }
 }
 

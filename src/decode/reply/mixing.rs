@@ -1,0 +1,62 @@
+//! What a reply does when strengths change while it is made: keep what the cache holds, compute it
+//! again, or wait for the next turn.
+
+use anyhow::Result;
+
+use super::Reply;
+use crate::decode::mix::{Mix, MixChange};
+use crate::model::Runner;
+use crate::steer::KvPolicy;
+
+impl Reply<'_> {
+    /// Takes up other strengths, by the plan's policy: from the next token on, or not in this reply
+    /// at all. `None` when nothing changes by it.
+    ///
+    /// Whatever moment of the prompt's passes a change falls into, what is made is the same: before
+    /// the first token the passes of this reply begin again. A replay can therefore count tokens
+    /// and need not count passes.
+    pub fn set_mix(&mut self, runner: &mut dyn Runner, mix: Mix) -> Result<Option<MixChange>> {
+        let policy = self.plan.kv_policy_for(self.ids.len());
+        let settled = mix == self.mix || policy == KvPolicy::NextTurn;
+        if mix == self.asked_mix && settled {
+            return Ok(None);
+        }
+        self.asked_mix.clone_from(&mix);
+        if mix == self.mix {
+            return Ok(None);
+        }
+        let mut positions = 0;
+        match policy {
+            KvPolicy::NextTurn => {}
+            // A computing-again under way goes on under the new strengths, from the beginning.
+            KvPolicy::Keep if !self.refeeding => {
+                self.mix = mix;
+                if self.drawn() == 0 {
+                    self.forget_from(runner, self.begun_at)?;
+                }
+            }
+            KvPolicy::Keep | KvPolicy::Recompute => {
+                self.mix = mix;
+                self.again = None;
+                self.begun_at = 0;
+                self.refeeding = true;
+                self.forget_from(runner, 0)?;
+                positions = self.ids.len();
+            }
+        }
+        Ok(Some(MixChange { policy, positions }))
+    }
+
+    /// Positions the cache held and this reply could not use: they were computed under other
+    /// strengths.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    fn forget_from(&mut self, runner: &mut dyn Runner, position: usize) -> Result<()> {
+        self.output = None;
+        let position = position.min(runner.len());
+        self.passes.truncate(position);
+        runner.truncate(position)
+    }
+}

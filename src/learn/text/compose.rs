@@ -19,7 +19,7 @@ pub enum Part {
 }
 
 /// Of the exchanges that may stand anywhere, how many are on an expert domain.
-const EXPERT_SHARE: f64 = 0.6;
+const EXPERT_SHARE: f64 = 0.35;
 /// How often a mixed topic is answered badly.
 const WORSE_SHARE: f64 = 0.25;
 /// How often a question is the domain's way to ask rather than the topic's own.
@@ -77,15 +77,17 @@ impl<'a> Composer<'a> {
         messages
     }
 
-    /// A topic of this place, by weight.
+    /// A topic of this place, by weight and by how much there is to say: every answer is to be
+    /// met about as often as any other.
     fn topic(&mut self, place: Place) -> Option<&'a Topic> {
         let fits = |topic: &&Topic| {
             topic.place == place && (self.part == Part::Training || !topic.held_out.is_empty())
         };
         let topics: Vec<&'a Topic> = self.source.topics.iter().filter(fits).collect();
-        let mut left = self.draws.unit() * topics.iter().map(|t| t.weight).sum::<f64>();
+        let share = |topic: &Topic| topic.weight * topic.answer_count() as f64;
+        let mut left = self.draws.unit() * topics.iter().map(|t| share(t)).sum::<f64>();
         for topic in &topics {
-            left -= topic.weight;
+            left -= share(topic);
             if left <= 0.0 {
                 return Some(topic);
             }

@@ -209,6 +209,12 @@ impl Source {
 pub type Turn<'a> = (&'a Vec<String>, &'a Vec<String>, Vec<&'a String>);
 
 impl Topic {
+    /// Answers to the topic itself that the model learns.
+    pub fn answer_count(&self) -> usize {
+        let worse = if self.mixed { self.worse.len() } else { 0 };
+        self.say.len() + self.praise.len() + self.pan.len() + worse
+    }
+
     /// Every turn, the topic's own first, with its answers (`worse` aside).
     pub fn turns(&self) -> Vec<Turn<'_>> {
         let say = self.say.iter().chain(&self.praise).chain(&self.pan).collect();

@@ -83,6 +83,9 @@ pub enum Command {
     /// The same for conversations that have none of their own.
     SetDefaultSystemPrompt(String),
     SetPlan(Plan),
+    /// The same while a vector is being dragged: a reply under way follows at once, and what was
+    /// read is read again, if it is to be, when `SetPlan` ends the drag.
+    PreviewPlan(Plan),
     /// Ask for a vector in a dialog.
     ChooseVector,
     /// Look at a vector's file or a LoRA adapter's folder, and put it on the list if it is one.

@@ -124,6 +124,7 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             plan: &window.chat.plan,
             known: &window.vectors,
             model: window.engine.model.as_deref(),
+            last_change: window.engine.kv_policy,
             history_tokens: context_use(window, usize::MAX).map_or(0, |used| used.used),
             conversation: window.chat.id.0,
         },

@@ -63,6 +63,7 @@ impl Window {
             Event::Loaded(facts) => {
                 self.about.device.clone_from(&facts.device);
                 self.counting.forget();
+                self.forget_refusals();
                 let path = facts.path.clone();
                 self.change_settings(|settings| {
                     settings.recent_models.retain(|recent| *recent != path);
@@ -103,7 +104,7 @@ impl Window {
             }
             Event::ReplyFailed { id, message } => self.fail_reply(id, message),
             Event::PlanRefused { message, .. } => self.panels.toasts.warn(message),
-            Event::VectorFailed { message, .. } => self.panels.toasts.error(message),
+            Event::VectorFailed { path, message } => self.refuse_vector(path, message),
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
             Event::Scanned { .. } => self.open_bundled(),

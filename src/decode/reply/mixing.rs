@@ -17,12 +17,14 @@ impl Reply<'_> {
     /// and need not count passes.
     pub fn set_mix(&mut self, runner: &mut dyn Runner, mix: Mix) -> Result<Option<MixChange>> {
         let policy = self.plan.kv_policy_for(self.ids.len());
+        // Kept while a slider was dragged, say, and to be made exact when the hand lets go.
+        let mends = policy == KvPolicy::Recompute && mix == self.mix && self.is_mixed();
         let settled = mix == self.mix || policy == KvPolicy::NextTurn;
-        if mix == self.asked_mix && settled {
+        if mix == self.asked_mix && settled && !mends {
             return Ok(None);
         }
         self.asked_mix.clone_from(&mix);
-        if mix == self.mix {
+        if mix == self.mix && !mends {
             return Ok(None);
         }
         let mut positions = 0;
@@ -51,6 +53,13 @@ impl Reply<'_> {
     /// strengths.
     pub fn dropped(&self) -> usize {
         self.dropped
+    }
+
+    /// Whether the cache holds positions computed under other strengths than those in force; in a
+    /// replay, whether it did at this point of the reply that is made again.
+    fn is_mixed(&self) -> bool {
+        let held = self.again.as_ref().unwrap_or(&self.passes);
+        held.positions_under(&self.mix) < held.positions()
     }
 
     fn forget_from(&mut self, runner: &mut dyn Runner, position: usize) -> Result<()> {

@@ -16,7 +16,7 @@ use super::icons::Icon;
 use super::theme::{self, space, tokens};
 use crate::model::ModelFacts;
 use crate::model::vector::About;
-use crate::steer::{Plan, VectorSetting};
+use crate::steer::{KvPolicy, Plan, VectorSetting};
 use row::Deed;
 
 /// What is known of a vector's file.
@@ -36,6 +36,8 @@ pub struct VectorsView<'a> {
     pub model: Option<&'a ModelFacts>,
     /// How many tokens the model has read in this conversation.
     pub history_tokens: usize,
+    /// What the last change of strengths came to, and how many tokens are read again for it.
+    pub last_change: Option<(KvPolicy, usize)>,
     /// Changes when another conversation is shown.
     pub conversation: i64,
 }
@@ -43,6 +45,8 @@ pub struct VectorsView<'a> {
 /// What the part remembers between frames.
 #[derive(Debug, Default)]
 pub struct VectorsState {
+    /// A vector is being dragged.
+    is_dragging: bool,
     /// The strengths there were when all were turned off, and in which conversation.
     held: Option<(i64, Vec<VectorSetting>)>,
 }
@@ -98,6 +102,7 @@ pub fn vectors_ui(
         let hint = RichText::new(hint).small().color(tokens(ui).text_weak);
         ui.add(egui::Label::new(hint).wrap());
     }
+    let was_dragging = std::mem::take(&mut state.is_dragging);
     for (at, setting) in view.plan.vectors.iter().enumerate() {
         let line = Line { setting, known: view.known.get(&setting.path) };
         let deed = ui.push_id(("vector", at), |ui| row::row_ui(ui, &line, view.model)).inner;
@@ -105,6 +110,13 @@ pub fn vectors_ui(
             Some(Deed::Strength(strength)) => {
                 plan.vectors[at].strength = strength;
                 state.held = None;
+            }
+            Some(Deed::Drag(strength)) => {
+                state.is_dragging = true;
+                if plan.vectors[at].strength != strength {
+                    plan.vectors[at].strength = strength;
+                    state.held = None;
+                }
             }
             Some(Deed::AnyBase) => plan.vectors[at].any_base = true,
             Some(Deed::Remove) => commands.push(Command::RemoveVector(setting.path.clone())),
@@ -119,9 +131,12 @@ pub fn vectors_ui(
     }
     if !plan.vectors.is_empty() {
         ui.add_space(space::S);
-        policy::policy_ui(ui, &mut plan, view.history_tokens);
+        policy::policy_ui(ui, &mut plan, view.history_tokens, view.last_change);
     }
-    if plan != *view.plan {
+    let is_changed = plan != *view.plan;
+    if state.is_dragging {
+        commands.extend(is_changed.then_some(Command::PreviewPlan(plan)));
+    } else if is_changed || was_dragging {
         commands.push(Command::SetPlan(plan));
     }
 }

@@ -15,8 +15,13 @@ const CHOICES: [(Option<KvPolicy>, &str); 4] = [
     (Some(KvPolicy::NextTurn), "From the next reply"),
 ];
 
-/// Draws the choice; true when it was changed.
-pub fn policy_ui(ui: &mut Ui, plan: &mut Plan, history_tokens: usize) {
+/// Draws the choice, what it comes to, and what the last change did.
+pub fn policy_ui(
+    ui: &mut Ui,
+    plan: &mut Plan,
+    history_tokens: usize,
+    last_change: Option<(KvPolicy, usize)>,
+) {
     let name_of = |policy| {
         CHOICES.iter().find(|(choice, _)| *choice == policy).map_or("Automatic", |(_, name)| name)
     };
@@ -30,9 +35,24 @@ pub fn policy_ui(ui: &mut Ui, plan: &mut Plan, history_tokens: usize) {
         }
     });
     response.response.accessible_name("When a strength changes");
-    let words = words_of(plan, history_tokens);
-    let words = RichText::new(words).small().color(tokens(ui).text_weak);
-    ui.add(egui::Label::new(words).wrap());
+    let mut lines = vec![words_of(plan, history_tokens)];
+    lines.extend(last_change.map(words_of_change));
+    for words in lines {
+        let words = RichText::new(words).small().color(tokens(ui).text_weak);
+        ui.add(egui::Label::new(words).wrap());
+    }
+}
+
+/// What the last change did.
+fn words_of_change((policy, positions): (KvPolicy, usize)) -> String {
+    match policy {
+        KvPolicy::Recompute => {
+            let tokens = words::plural(positions as u64, "token", "tokens");
+            format!("Last change: {tokens} read again")
+        }
+        KvPolicy::Keep => "Last change: nothing read again".to_owned(),
+        KvPolicy::NextTurn => "Last change: waits for the next reply".to_owned(),
+    }
 }
 
 /// What a change made now would do.
@@ -61,6 +81,7 @@ mod tests {
         assert!(words_of(&plan(Some(KvPolicy::Recompute)), 5000).contains("5,000 tokens"));
         assert!(words_of(&plan(Some(KvPolicy::Keep)), 9).contains("stays as it was"));
         assert_eq!(words_of(&plan(None), 0), "Takes effect at once");
+        assert!(words_of_change((KvPolicy::Recompute, 1)).ends_with("1 token read again"));
         assert!(words_of(&plan(Some(KvPolicy::NextTurn)), 9).contains("goes on as it was"));
     }
 }

@@ -13,6 +13,8 @@ use crate::ui::theme::tokens;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Deed {
     Strength(f32),
+    /// The same, and the hand is still on it.
+    Drag(f32),
     /// Take it although it was made with another model.
     AnyBase,
     Remove,
@@ -23,6 +25,7 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
     let name = line.name();
     let mut deed = None;
     let mut strength = line.setting.strength;
+    let mut is_dragged = false;
     let refused = match line.known {
         Some(Known::Refused(why)) => Some(why.as_str()),
         _ => None,
@@ -49,7 +52,7 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
                     strength = 0.0;
                 }
             }
-            number_ui(ui, &name, &mut strength, refused.is_none());
+            is_dragged |= number_ui(ui, &name, &mut strength, refused.is_none());
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let label = egui::Label::new(RichText::new(&name).size(14.0)).truncate();
                 ui.add(label).on_hover_text(details(line, about));
@@ -58,7 +61,9 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
     });
     let marks = Marks::of(about.and_then(|about| about.facts.calibration.as_ref()));
     ui.add_enabled_ui(refused.is_none(), |ui| {
-        strength::strength_ui(ui, &name, &mut strength, &marks).on_hover_text(help(&marks));
+        let slider = strength::strength_ui(ui, &name, &mut strength, &marks);
+        is_dragged |= slider.is_pointer_button_down_on();
+        slider.on_hover_text(help(&marks));
     });
     if let Some(why) = refused {
         note_ui(ui, why);
@@ -73,13 +78,16 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
         note_ui(ui, &warning(&marks));
     }
     ui.add_space(4.0);
-    if strength != line.setting.strength {
+    if is_dragged {
+        deed = Some(Deed::Drag(strength));
+    } else if strength != line.setting.strength {
         deed = Some(Deed::Strength(strength));
     }
     deed
 }
 
-fn number_ui(ui: &mut Ui, name: &str, strength: &mut f32, is_enabled: bool) {
+/// The strength as a number; true while it is dragged.
+fn number_ui(ui: &mut Ui, name: &str, strength: &mut f32, is_enabled: bool) -> bool {
     let mut value = f64::from(*strength);
     let number = egui::DragValue::new(&mut value)
         .range(strength::RANGE)
@@ -90,9 +98,11 @@ fn number_ui(ui: &mut Ui, name: &str, strength: &mut f32, is_enabled: bool) {
         .custom_parser(strength::parse);
     let response = ui.add_enabled(is_enabled, number);
     let response = response.accessible_name(format!("{name}, number"));
-    if response.on_hover_text("Click to type, drag to change").changed() {
+    let response = response.on_hover_text("Click to type, drag to change");
+    if response.changed() {
         *strength = ((value * 100.0).round() / 100.0) as f32;
     }
+    response.dragged()
 }
 
 /// A line that warns, with its sign.

@@ -128,11 +128,12 @@ fn paint(ui: &Ui, response: &Response, strength: f32, marks: &Marks) {
     let (from, to) = (x_of(rail, marks.safe[0]), x_of(rail, marks.safe[1]));
     let bar = |left: f32, right: f32| Rect::from_min_max(pos2(left, y - 2.0), pos2(right, y + 2.0));
     painter.rect_filled(bar(from, to), 2.0, colors.control_pressed);
-    // Broken, so that the zone is seen without its colour too.
+    // Broken, so that the zone is seen without its colour too; quiet where nothing was measured.
+    let zone = if marks.is_measured { colors.warning } else { colors.outline };
     for (left, right) in [(rail.left(), from - 3.0), (to + 3.0, rail.right())] {
         let mut dash = left;
         while dash < right {
-            painter.rect_filled(bar(dash, (dash + 4.0).min(right)), 1.0, colors.warning);
+            painter.rect_filled(bar(dash, (dash + 4.0).min(right)), 1.0, zone);
             dash += 7.0;
         }
     }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crossbeam_channel::bounded;
 use egui::accesskit::{Role, Toggled};
 use egui::{Event, Key, Modifiers, PointerButton, Pos2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use egui_kittest::{Harness, SnapshotOptions};
+use tiller::engine::Recipe;
+use tiller::model::toy::ToyOptions;
 use tiller::model::vector::file::{self, Precision};
 use tiller::model::vector::{Calibration, Facts, Vector, about};
-use tiller::steer::{Plan, VectorSetting};
+use tiller::steer::{KvPolicy, Plan, VectorSetting};
 use tiller::ui::vectors::{Known, VectorsState, VectorsView, vectors_ui};
 
 use super::stage::{Setup, Stage};
@@ -142,6 +145,62 @@ fn a_drag_that_ends_near_the_middle_ends_in_it() {
 }
 
 #[test]
+fn a_drag_while_a_reply_is_written_is_previewed_and_then_made_exact() {
+    let (pass, gate) = bounded(64);
+    let toy = ToyOptions { gate: Some(gate), sentence: "a ".repeat(200), ..Default::default() };
+    let mut stage = with_medical(Setup { toy, ..Setup::default() });
+    stage.type_into("Message", "Go on");
+    stage.press(Modifiers::NONE, Key::Enter);
+    let tokens = |stage: &mut Stage, count: usize| {
+        for _ in 0..count {
+            pass.send(()).unwrap();
+        }
+        stage.until("the passes are made", |_| pass.is_empty());
+    };
+    tokens(&mut stage, 6);
+    let rail = stage.harness.get_by_role_and_label(Role::Slider, "Medical").rect();
+    let at = |share: f32| {
+        Pos2::new(egui::lerp(rail.x_range().min..=rail.x_range().max, share), rail.center().y)
+    };
+    let button = |pos, pressed| Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    for event in [
+        Event::PointerMoved(at(0.5)),
+        button(at(0.5), true),
+        Event::PointerMoved(at(0.7)),
+        Event::PointerMoved(at(0.8)),
+    ] {
+        stage.harness.event(event);
+        stage.harness.step();
+    }
+    let strength = stage.slider("Medical");
+    assert!(strength > 0.5, "{strength}");
+    tokens(&mut stage, 6);
+    stage.harness.event(button(at(0.8), false));
+    stage.settle();
+    tokens(&mut stage, 6);
+    drop(pass);
+    stage.until("it is written", |stage| !stage.harness.state().is_replying());
+    assert!(stage.shows("read again"), "{}", stage.text());
+    let folder = stage.close();
+    let database = rusqlite::Connection::open(folder.path().join("tiller.db")).unwrap();
+    let sql = "SELECT recipe FROM node WHERE role = 'assistant'";
+    let recipe: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    let recipe: Recipe = serde_json::from_str(&recipe).unwrap();
+    let plans: Vec<Plan> =
+        recipe.plan_changes.iter().map(|(_, plan)| toml::from_str(plan).unwrap()).collect();
+    let (last, previews) = plans.split_last().expect("the drag was taken up");
+    assert!(!previews.is_empty(), "on the way too");
+    assert!(previews.iter().all(|plan| plan.kv_policy == Some(KvPolicy::Keep)));
+    assert_eq!(last.kv_policy, None, "the person's own policy when the hand lets go");
+    assert_eq!(f64::from(last.vectors[0].strength), f64::from(strength as f32));
+}
+
+#[test]
 fn what_speaks_against_a_vector_is_said_beside_it() {
     let mut stage = with_medical(Setup::default());
     stage.set_slider("Medical", 1.2);
@@ -250,6 +309,7 @@ fn picture(name: &str, theme: egui::Theme) {
                     known: &known,
                     model: None,
                     history_tokens: 312,
+                    last_change: None,
                     conversation: 1,
                 };
                 vectors_ui(ui, &view, &mut state, &mut Vec::new());

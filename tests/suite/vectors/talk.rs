@@ -152,6 +152,14 @@ fn recomputing_is_a_fresh_start_and_keeping_is_a_mixture() {
     let off = apart(&mended[10..], &fresh);
     assert!(off < 1e-4, "mended: {off}");
 
+    // As a drag does it: kept on the way, read again where the hand lets go.
+    let changes =
+        [(6, 0.5, KvPolicy::Keep), (8, 1.0, KvPolicy::Keep), (10, 1.0, KvPolicy::Recompute)];
+    let let_go = Hand::new(&home).make(&prompt(), 0.0, 16, &changes);
+    let fresh = Hand::new(&home).make(&so_far(&let_go[..10]), 1.0, 6, &[]);
+    let off = apart(&let_go[10..], &fresh);
+    assert!(off < 1e-4, "let go: {off}");
+
     let mut waiting = Hand::new(&home);
     let waited = waiting.make(&prompt(), 0.0, 16, &[(6, 1.0, KvPolicy::NextTurn)]);
     assert_eq!(waited, Hand::new(&home).make(&prompt(), 0.0, 16, &[]));
@@ -207,16 +215,14 @@ struct Made {
 }
 
 /// Follows a reply; after so many tokens a plan is sent.
-fn finish(engine: &EngineHandle, then: Option<(usize, &Plan)>) -> Result<Made, String> {
+fn finish(engine: &EngineHandle, then: &[(usize, &Plan)]) -> Result<Made, String> {
     let (mut tokens, mut changes) = (Vec::new(), Vec::new());
     loop {
         match next(engine) {
             Event::Token { trace, .. } => {
                 tokens.push(*trace);
-                if let Some((after, plan)) = then
-                    && after == tokens.len()
-                {
-                    engine.send(Request::SetPlan(plan.clone())).unwrap();
+                for (_, plan) in then.iter().filter(|(after, _)| *after == tokens.len()) {
+                    engine.send(Request::SetPlan((*plan).clone())).unwrap();
                 }
             }
             Event::StrengthsChanged { policy, positions, .. } => changes.push((policy, positions)),
@@ -236,14 +242,14 @@ fn turns() -> Prompt {
 fn reply(engine: &EngineHandle, plan: Plan) -> Result<Made, String> {
     let request = ReplyRequest { id: 1, prompt: turns(), opening: Opening::None, plan };
     engine.send(Request::Reply(Box::new(request))).unwrap();
-    finish(engine, None)
+    finish(engine, &[])
 }
 
 fn replay(engine: &EngineHandle, recipe: &Recipe) -> Result<Made, String> {
     let recipe: Recipe = serde_json::from_str(&serde_json::to_string(recipe).unwrap()).unwrap();
     let (recipe, prompt) = (Box::new(recipe), turns());
     engine.send(Request::Replay { id: 9, recipe, prompt, opening: Opening::None }).unwrap();
-    finish(engine, None)
+    finish(engine, &[])
 }
 
 #[test]
@@ -265,7 +271,7 @@ fn a_reply_whose_strengths_changed_is_made_again_to_the_last_bit() {
             plan: plan(&[(one, 0.25)], policy),
         };
         engine.send(Request::Reply(Box::new(request))).unwrap();
-        let made = finish(&engine, Some((3, &changed))).unwrap();
+        let made = finish(&engine, &[(3, &changed)]).unwrap();
         assert_eq!(made.recipe.plan_changes.len(), 1, "the change came in time");
         let done: Vec<KvPolicy> = made.changes.iter().map(|(policy, _)| *policy).collect();
         match policy {
@@ -279,6 +285,31 @@ fn a_reply_whose_strengths_changed_is_made_again_to_the_last_bit() {
             assert_eq!(again.tokens, made.tokens, "{policy:?}");
             assert_eq!(again.recipe, made.recipe, "{policy:?}");
         }
+    }
+}
+
+/// A slider that is dragged keeps what was read until the hand lets go; all of it is in the recipe.
+#[test]
+fn a_drag_is_made_again_too() {
+    let home = home();
+    let one = home.vectors[0].as_path();
+    for begins_over_a_cache in [false, true] {
+        let engine = started(&home);
+        add(&engine, one).unwrap();
+        if begins_over_a_cache {
+            reply(&engine, plan(&[(one, 0.25)], None)).unwrap();
+        }
+        let first = plan(&[(one, 0.25)], None);
+        let request = ReplyRequest { id: 4, prompt: turns(), opening: Opening::None, plan: first };
+        engine.send(Request::Reply(Box::new(request))).unwrap();
+        let dragged = plan(&[(one, 1.0)], Some(KvPolicy::Keep));
+        let let_go = plan(&[(one, 1.0)], None);
+        let made = finish(&engine, &[(2, &dragged), (12, &let_go)]).unwrap();
+        let last = made.changes.last().map(|(policy, _)| *policy);
+        assert_eq!(last, Some(KvPolicy::Recompute), "{:?}", made.changes);
+        let again = replay(&started(&home), &made.recipe).unwrap();
+        assert_eq!(again.tokens, made.tokens);
+        assert_eq!(again.recipe, made.recipe);
     }
 }
 

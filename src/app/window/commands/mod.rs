@@ -68,6 +68,7 @@ impl Window {
                 self.change_settings(|settings| settings.system_prompt = text);
             }
             Command::SetPlan(plan) => self.set_plan(plan),
+            Command::PreviewPlan(plan) => self.preview_plan(plan),
             Command::ChooseVector => self.question(super::jobs::Question::VectorFile),
             Command::AddVector(path) => self.add_vector(&path),
             Command::PutVector(vector) => self.put_vector(vector),

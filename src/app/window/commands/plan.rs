@@ -3,7 +3,7 @@
 use crate::app::window::state::Window;
 use crate::engine::Request;
 use crate::session::Ask;
-use crate::steer::Plan;
+use crate::steer::{KvPolicy, Plan};
 use crate::ui::sampling::{items, with_preset};
 
 impl Window {
@@ -14,9 +14,28 @@ impl Window {
 
     /// Also takes effect in the reply under way, from its next token on.
     pub(super) fn set_plan(&mut self, plan: Plan) {
-        let now_secs = self.context.input(|input| input.time);
-        self.chat.history.note(&self.chat.plan, now_secs);
+        self.note_plan(&plan);
         self.dial(plan);
+    }
+
+    /// The same while a vector is being dragged: what was read is kept until the hand lets go, or
+    /// every step of a drag would have it read again.
+    pub(super) fn preview_plan(&mut self, plan: Plan) {
+        self.note_plan(&plan);
+        let reply = self.engine.reply.as_ref();
+        let positions = reply.map_or(0, |reply| reply.prompt_tokens + reply.tokens);
+        let kv_policy = match plan.kv_policy_for(positions) {
+            KvPolicy::Recompute => Some(KvPolicy::Keep),
+            _ => plan.kv_policy,
+        };
+        self.dial_as(plan.clone(), Plan { kv_policy, ..plan });
+    }
+
+    fn note_plan(&mut self, plan: &Plan) {
+        if *plan != self.chat.plan {
+            let now_secs = self.context.input(|input| input.time);
+            self.chat.history.note(&self.chat.plan, now_secs);
+        }
     }
 
     /// Back to the plan before the last change.
@@ -33,10 +52,15 @@ impl Window {
     }
 
     fn dial(&mut self, plan: Plan) {
-        self.chat.plan = plan.clone();
+        self.dial_as(plan.clone(), plan);
+    }
+
+    /// Dials a plan; a reply under way is told another form of it.
+    fn dial_as(&mut self, plan: Plan, sent: Plan) {
+        self.chat.plan = plan;
         self.keep_later(|unkept| unkept.plan = true);
         if self.reply.as_ref().is_some_and(|live| live.conversation == self.chat.id) {
-            self.tell(Request::SetPlan(plan));
+            self.tell(Request::SetPlan(sent));
         }
     }
 

@@ -48,6 +48,20 @@ impl Window {
         }
     }
 
+    /// The engine cannot use it: said beside it where it is on the list.
+    pub(in crate::app::window) fn refuse_vector(&mut self, path: PathBuf, why: String) {
+        if self.chat.plan.vectors.iter().any(|vector| vector.path == path) {
+            self.vectors.insert(path, Known::Refused(why));
+        } else {
+            self.panels.toasts.error(why);
+        }
+    }
+
+    /// Another model may take what the last one refused.
+    pub(in crate::app::window) fn forget_refusals(&mut self) {
+        self.vectors.retain(|_, known| !matches!(known, Known::Refused(_)));
+    }
+
     pub(super) fn put_vector(&mut self, vector: VectorSetting) {
         let mut plan = self.chat.plan.clone();
         if plan.vectors.iter().all(|other| other.path != vector.path) {
@@ -62,6 +76,11 @@ impl Window {
         let removed = plan.vectors.remove(at);
         let name = self.name_of_vector(path);
         self.set_plan(plan);
+        // Put on again it is read again.
+        self.vectors.remove(path);
+        if self.engine.vectors.iter().any(|held| held.path == path) {
+            self.tell(Request::RemoveVector { path: path.to_path_buf() });
+        }
         let undo = Command::PutVector(removed);
         self.panels.toasts.offer(format!("“{name}” is off the list"), "Undo", undo);
     }

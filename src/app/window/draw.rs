@@ -27,9 +27,9 @@ use crate::ui::{Action, Command};
 
 /// Prompts to try on an empty page.
 const EXAMPLES: [&str; 3] = [
-    "Tell me a short story about a small boat",
+    "Tell me a short story",
     "Why is the sky blue?",
-    "Write a friendly note to a neighbour",
+    "My landlord wants to raise the rent. What are my rights?",
 ];
 
 /// The panels at the sides, by the name their state is kept under.

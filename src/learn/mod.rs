@@ -5,5 +5,6 @@ pub mod base;
 pub mod network;
 pub mod ops;
 pub mod preference;
-pub mod random;
 pub mod text;
+
+pub use crate::platform::random;

@@ -8,6 +8,7 @@ pub mod instance;
 pub mod interrupt;
 pub mod logs;
 pub mod problem;
+pub mod random;
 
 pub use folders::Folders;
 pub use instance::Instance;

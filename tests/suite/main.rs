@@ -18,5 +18,6 @@ mod small_model;
 mod templates;
 mod tokenizers;
 mod transcript;
+mod vector_files;
 mod vectors;
 mod window;

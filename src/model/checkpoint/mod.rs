@@ -146,6 +146,11 @@ impl Checkpoint {
         &self.parts[tensor.part].bytes()[tensor.offset..tensor.offset + tensor.byte_length]
     }
 
+    /// The files the weights lie in.
+    pub(crate) fn weight_files(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().map(|part| part.path.as_path())
+    }
+
     /// Bytes all readable tensors take in the files.
     pub fn weight_bytes(&self) -> u64 {
         self.tensors.values().map(|tensor| tensor.byte_length as u64).sum()

@@ -29,6 +29,7 @@ mod tests;
 mod vectors;
 
 pub use estimate::MemoryEstimate;
+pub(crate) use names::is_known_surplus;
 pub use rope::{RopeScaling, RopeSpec};
 pub use run::Decoder;
 pub use spec::{

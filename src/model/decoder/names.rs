@@ -225,7 +225,7 @@ fn visit_norm(
 
 /// True for tensors that real checkpoints carry and no decoder needs: rotary tables, causal masks,
 /// a head beside tied embeddings, the parts of a multimodal model that are not its text decoder.
-pub(super) fn is_known_surplus(spec: &DecoderSpec, name: &str) -> bool {
+pub(crate) fn is_known_surplus(spec: &DecoderSpec, name: &str) -> bool {
     let mask = name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
     name.ends_with("rotary_emb.inv_freq")
         || name.contains("rotary_emb.")

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::open::ADAPTER_CONFIG;
+use super::peft::{self, CONFIG as ADAPTER_CONFIG};
 use super::{Facts, Kind, file};
 use crate::platform::Problem;
 
@@ -30,7 +30,8 @@ pub fn about(path: &Path) -> Result<About> {
     if !path.is_dir() {
         return file::read_about(path);
     }
-    let config = path.join(ADAPTER_CONFIG);
+    let folder = peft::find(path)?.unwrap_or_else(|| path.to_path_buf());
+    let config = folder.join(ADAPTER_CONFIG);
     let refuse = |what: String| Problem::new(what).at(&config);
     let text = std::fs::read_to_string(&config).map_err(|error| {
         let hint = "give a vector's file or the folder of a LoRA adapter";
@@ -43,7 +44,7 @@ pub fn about(path: &Path) -> Result<About> {
         let what = format!("`peft_type` is `{}`, not LORA", text("peft_type"));
         return Err(refuse(what).hint("give the folder of a LoRA adapter").into());
     }
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
     Ok(About {
         name,
         base_fingerprint: None,

@@ -15,7 +15,7 @@ const PREFIXES: [&str; 5] =
     ["model.language_model.", "language_model.model.", "language_model.", "model.", "transformer."];
 
 /// A parameter's name without the prefix that differs between checkpoints of one architecture.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
 }
 
@@ -44,26 +44,93 @@ impl Vector {
     /// in which the base stores each of them, every `Replacement` turned into a difference (in
     /// f32, against the de-quantised values where the base is quantised).
     ///
+    /// Two parameters need not be in the base: a bias of a linear that has none there counts as
+    /// zeros, and `lm_head.weight` over tied embeddings is what the head gets instead of what the
+    /// embedding's own part would give to both.
+    ///
     /// # Errors
     /// When the base has no such parameter or another shape; the message names the key.
     pub fn fit(self, base: &Checkpoint) -> Result<Self> {
+        let mut matched = self.matched(base)?;
+        for (name, part) in &mut matched.parts {
+            resolve(name, part, base)?;
+        }
+        Ok(matched)
+    }
+
+    /// The first half of [`Self::fit`]: names, orientation and shapes. A saved parameter stays what
+    /// it is, unless something else is added to the same parameter.
+    pub(super) fn matched(self, base: &Checkpoint) -> Result<Self> {
         let names: BTreeMap<&str, &String> =
             base.tensors.keys().map(|name| (bare(name), name)).collect();
-        let mut parts = BTreeMap::new();
+        let mut parts: BTreeMap<String, Part> = BTreeMap::new();
         for (name, part) in self.parts {
-            let Some(own) = names.get(bare(&name)) else {
+            // PEFT saves the parameters of a module that has factors under its `base_layer`.
+            let plain = name.replace(".base_layer.", ".");
+            let Some(own) = own_name(&names, &plain, base) else {
                 let what = format!("`{name}` is in the vector and not in the model {}", base.name);
                 return Err(Problem::new(what).hint("give the model it was made with").into());
             };
-            let part = fit_part(&name, part, own, base)?;
-            parts.insert((*own).clone(), part);
+            let part = matched_part(&name, part, &own, base)?;
+            // A head that PEFT leaves alone says something only where embeddings are tied.
+            if own == HEAD && base.tensors.contains_key(HEAD) && leaves_alone(&part) {
+                continue;
+            }
+            let sum = match parts.remove(&own) {
+                Some(other) => sum(&own, [other, part], base)?,
+                None => part,
+            };
+            parts.insert(own, sum);
         }
         Ok(Self { parts, ..self })
     }
 }
 
-fn fit_part(name: &str, part: Part, own: &str, base: &Checkpoint) -> Result<Part> {
-    let tensor = base.tensor(own)?;
+/// The head's parameter, which checkpoints with tied embeddings do not have.
+pub(super) const HEAD: &str = "lm_head.weight";
+
+/// True for factors that add nothing.
+fn leaves_alone(part: &Part) -> bool {
+    matches!(part, Part::LowRank { up, .. } if up.iter().all(|value| *value == 0.0))
+}
+
+/// The base's embedding of tokens.
+pub(super) fn embedding(base: &Checkpoint) -> Option<&str> {
+    base.tensors
+        .keys()
+        .find(|name| ["embed_tokens.weight", "wte.weight"].contains(&bare(name)))
+        .map(String::as_str)
+}
+
+/// What the base calls a parameter.
+fn own_name(names: &BTreeMap<&str, &String>, name: &str, base: &Checkpoint) -> Option<String> {
+    if let Some(own) = names.get(bare(name)) {
+        return Some((*own).clone());
+    }
+    if bare(name) == HEAD && embedding(base).is_some() {
+        return Some(HEAD.to_owned());
+    }
+    let weight = names.get(format!("{}.weight", bare(name).strip_suffix(".bias")?).as_str())?;
+    Some(format!("{}.bias", weight.strip_suffix(".weight")?))
+}
+
+/// The base's tensor whose shape a parameter has, and whether it is the parameter itself.
+fn tensor_of<'a>(own: &str, base: &'a Checkpoint) -> Result<(&'a str, &'a StoredTensor, bool)> {
+    if let Some((name, tensor)) = base.tensors.get_key_value(own) {
+        return Ok((name, tensor, true));
+    }
+    let other = if own == HEAD {
+        embedding(base).unwrap_or(own).to_owned()
+    } else {
+        format!("{}.weight", own.strip_suffix(".bias").unwrap_or(own))
+    };
+    let tensor = base.tensor(&other)?;
+    let name = base.tensors.get_key_value(&other).map_or("", |(name, _)| name.as_str());
+    Ok((name, tensor, false))
+}
+
+fn matched_part(name: &str, part: Part, own: &str, base: &Checkpoint) -> Result<Part> {
+    let (_, tensor, itself) = tensor_of(own, base)?;
     let gpt2 = base.config["model_type"] == "gpt2" && is_input_first(own);
     let part = match part {
         // Every value of GPT-2's products is kept `[in, out]`, as Hugging Face stores them; a GGUF
@@ -79,6 +146,7 @@ fn fit_part(name: &str, part: Part, own: &str, base: &Checkpoint) -> Result<Part
         part => part,
     };
     let wanted = match part {
+        _ if !itself && own != HEAD => vec![linear_shape(tensor)[0]],
         Part::LowRank { .. } => linear_shape(tensor),
         _ => tensor.shape.clone(),
     };
@@ -90,13 +158,55 @@ fn fit_part(name: &str, part: Part, own: &str, base: &Checkpoint) -> Result<Part
         );
         return Err(Problem::new(what).hint("give the model it was made with").into());
     }
+    Ok(part)
+}
+
+/// Turns a saved parameter into its difference to the base's.
+fn resolve(own: &str, part: &mut Part, base: &Checkpoint) -> Result<()> {
+    let Part::Replacement { shape, values } = part else { return Ok(()) };
+    let (name, tensor, itself) = tensor_of(own, base)?;
+    let (shape, mut values) = (std::mem::take(shape), std::mem::take(values));
+    if itself || own == HEAD {
+        let stored = widen(tensor.dtype, &base.bytes(name)?)?;
+        values.iter_mut().zip(&stored).for_each(|(value, base)| *value -= base);
+    }
+    *part = Part::Full { shape, values };
+    Ok(())
+}
+
+/// Two parts of one parameter as one; factors stay factors beside a saved parameter that is the
+/// base's own.
+fn sum(own: &str, parts: [Part; 2], base: &Checkpoint) -> Result<Part> {
+    let [mut one, mut other] = parts;
+    resolve(own, &mut one, base)?;
+    resolve(own, &mut other, base)?;
+    let zero =
+        |part: &Part| matches!(part, Part::Full { values, .. } if values.iter().all(|v| *v == 0.0));
+    if zero(&one) {
+        return Ok(other);
+    }
+    if zero(&other) {
+        return Ok(one);
+    }
+    let (_, tensor, _) = tensor_of(own, base)?;
+    let shape = match (&one, &other) {
+        (Part::Full { shape, .. }, _) | (_, Part::Full { shape, .. }) => shape.clone(),
+        _ => tensor.shape.clone(),
+    };
+    let mut values = stored_values(one, tensor.input_first)?;
+    let more = stored_values(other, tensor.input_first)?;
+    values.iter_mut().zip(&more).for_each(|(value, more)| *value += more);
+    Ok(Part::Full { shape, values })
+}
+
+/// Every value of a part, in the orientation in which its base stores the parameter.
+pub(super) fn stored_values(part: Part, input_first: bool) -> Result<Vec<f32>> {
     match part {
-        Part::Replacement { shape, mut values } => {
-            let stored = widen(tensor.dtype, &base.bytes(own)?)?;
-            values.iter_mut().zip(&stored).for_each(|(value, base)| *value -= base);
-            Ok(Part::Full { shape, values })
+        Part::Full { values, .. } => Ok(values),
+        Part::LowRank { inputs, outputs, .. } if input_first => {
+            Ok(transposed(&[outputs, inputs], part.dense()?).1)
         }
-        part => Ok(part),
+        part => part.dense(),
     }
 }
 

@@ -4,11 +4,16 @@
 //! the parameter has in a Hugging Face checkpoint, in that checkpoint's orientation.
 
 mod about;
+pub mod algebra;
+pub mod bake;
+pub mod extract;
 mod facts;
 pub mod file;
 mod fingerprint;
 mod fit;
+pub mod merge;
 mod open;
+mod peft;
 mod values;
 
 use std::collections::BTreeMap;
@@ -18,7 +23,7 @@ use anyhow::{Result, bail, ensure};
 pub use about::{About, about};
 pub use facts::{Calibration, Facts, Kind, SweepPoint};
 pub use fingerprint::fingerprint;
-pub use open::{is_vector, open, open_for};
+pub use open::{is_vector, open, open_for, open_with_facts};
 
 use crate::model::checkpoint::element_count;
 

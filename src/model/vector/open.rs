@@ -4,12 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Vector, file};
+use super::{Facts, Vector, file, peft};
 use crate::model::checkpoint::Checkpoint;
 use crate::platform::Problem;
-
-/// The file that makes a folder a PEFT adapter.
-pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
 
 /// Reads a vector whole: one of our safetensors files, or a PEFT LoRA folder as it is.
 ///
@@ -17,15 +14,23 @@ pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// When the file is neither, lies about itself, or holds what the method cannot use; the message
 /// names the file and the key.
 pub fn open(path: &Path) -> Result<Vector> {
+    Ok(open_with_facts(path)?.0)
+}
+
+/// [`open`], and what the file says of how the vector was made.
+pub fn open_with_facts(path: &Path) -> Result<(Vector, Facts)> {
     let facts = std::fs::metadata(path)
         .with_context(|| Problem::new("there is no vector to open").at(path))?;
-    if facts.is_dir() {
-        return Err(Problem::new(format!("the folder holds no {ADAPTER_CONFIG}"))
+    if !facts.is_dir() {
+        return file::read(path);
+    }
+    match peft::find(path)? {
+        Some(adapter) => peft::read(&adapter),
+        None => Err(Problem::new(format!("the folder holds no {}", peft::CONFIG))
             .at(path)
             .hint("give a vector's file or the folder of a LoRA adapter")
-            .into());
+            .into()),
     }
-    Ok(file::read(path)?.0)
 }
 
 /// [`open`] for use with this base: fitted to its parameters ([`Vector::fit`]) and, unless
@@ -35,19 +40,23 @@ pub fn open(path: &Path) -> Result<Vector> {
 /// As [`open`], and when it does not fit; the message names the file and the key.
 pub fn open_for(path: &Path, base: &Checkpoint, any_base: bool) -> Result<Vector> {
     let vector = open(path)?;
-    let named = |error: anyhow::Error| match error.downcast::<Problem>() {
+    if !any_base {
+        vector.check_base(base).map_err(|error| of_file(error, path))?;
+    }
+    vector.fit(base).map_err(|error| of_file(error, path))
+}
+
+/// Adds the vector's file to an error that does not name one.
+pub(super) fn of_file(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    match error.downcast::<Problem>() {
         Ok(problem) if problem.file.is_none() => problem.at(path).into(),
         Ok(problem) => problem.into(),
         Err(error) => error,
-    };
-    if !any_base {
-        vector.check_base(base).map_err(named)?;
     }
-    vector.fit(base).map_err(named)
 }
 
 /// True for what [`open`] would try: a PEFT folder, or a safetensors file of ours. Reads no more
 /// than a file's header.
 pub fn is_vector(path: &Path) -> bool {
-    if path.is_dir() { path.join(ADAPTER_CONFIG).is_file() } else { file::read_facts(path).is_ok() }
+    if path.is_dir() { path.join(peft::CONFIG).is_file() } else { file::read_facts(path).is_ok() }
 }

@@ -36,3 +36,23 @@ pub fn narrow(values: &[f32], stored: StoredType, out: &mut Vec<u8>) -> Result<(
     }
     Ok(())
 }
+
+/// The bits of a value rounded once to a float type.
+pub fn rounded_bits(value: f64, stored: StoredType) -> u32 {
+    match stored {
+        StoredType::F16 => u32::from(half::f16::from_f64(value).to_bits()),
+        StoredType::BF16 => u32::from(half::bf16::from_f64(value).to_bits()),
+        _ => (value as f32).to_bits(),
+    }
+}
+
+/// [`narrow`] from f64, rounding once.
+pub fn narrow_wide(values: &[f64], stored: StoredType, out: &mut Vec<u8>) {
+    for value in values {
+        let bits = rounded_bits(*value, stored);
+        match stored.block_bytes() {
+            2 => out.extend(&bits.to_le_bytes()[..2]),
+            _ => out.extend(bits.to_le_bytes()),
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Counter-based random numbers: each draw is a function of its keys, never of a shared generator,
-//! so that a run taken up again draws what the uninterrupted run would have drawn.
+//! so that a run taken up again draws what the uninterrupted run would have drawn. For training and
+//! for making vectors; replies have draws of their own.
 
 /// One 64-bit number out of three keys (the finaliser of SplitMix64, applied after each key).
 pub fn number(seed: u64, stream: u64, index: u64) -> u64 {

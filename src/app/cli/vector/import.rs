@@ -1,0 +1,45 @@
+//! `tiller vector import`: a PEFT LoRA folder as one file, with what a folder does not say.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::OutArgs;
+use crate::app::cli::output::put_line;
+use crate::model::checkpoint::Checkpoint;
+use crate::model::vector::{file, open_for, open_with_facts};
+use crate::ui::words::{bytes, count};
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The adapter's folder: adapter_config.json and adapter_model.safetensors.
+    adapter: PathBuf,
+    /// The model it was trained on: names and shapes are checked and its fingerprint is written
+    /// down, so that the vector is refused on any other.
+    #[arg(long, value_name = "PATH")]
+    base: Option<PathBuf>,
+    #[command(flatten)]
+    out: OutArgs,
+}
+
+pub fn run(args: &ImportArgs) -> Result<()> {
+    let (mut vector, mut facts) = open_with_facts(&args.adapter)?;
+    if let Some(path) = &args.base {
+        let base = Checkpoint::open(path)?;
+        vector = open_for(&args.adapter, &base, false)?;
+        vector.base_fingerprint = Some(base.fingerprint());
+        vector.base_name = base.name;
+    }
+    vector.name = args.out.name();
+    facts.domain = args.out.domain.clone();
+    facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    file::write(&args.out.out, &vector, &facts, args.out.precision())?;
+    let size = std::fs::metadata(&args.out.out).map_or(0, |facts| facts.len());
+    let parts = count(vector.parts.len() as u64);
+    put_line(&format!("{parts} parameters: wrote {}, {}", args.out.out.display(), bytes(size)))?;
+    if args.base.is_none() {
+        put_line("the file does not say for which model; --base checks that and writes it down")?;
+    }
+    Ok(())
+}

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
-//! `model`, `training`, `window`, separated by commas; `--types` with some of the weight types.
+//! `model`, `vectors`, `training`, `window`, separated by commas; `--types` with some of the weight types.
 //! Model weights are random and made on the spot; speeds do not depend on what they say.
 
 mod baseline;
@@ -16,6 +16,7 @@ mod products;
 mod programs;
 mod shape;
 mod timing;
+mod vectors;
 
 use anyhow::{Result, bail};
 
@@ -34,6 +35,9 @@ fn main() -> Result<()> {
     }
     if asked.wants("model") {
         model::print(asked.shape, &asked.types, copy)?;
+    }
+    if asked.wants("vectors") {
+        vectors::print(asked.shape, &asked.types)?;
     }
     if asked.wants("training") {
         programs::print_training()?;

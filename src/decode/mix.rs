@@ -50,17 +50,25 @@ pub struct MixChange {
 }
 
 /// Knows which vectors a runner has attached and what they are set to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Knobs {
     attached: Vec<String>,
-    now: Mix,
+    /// Unknown once the runner refused something.
+    now: Option<Mix>,
     strengths: Vec<f32>,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
 }
 
 impl Knobs {
     /// For a runner with these vectors just attached, in this order, all at 0.
     pub fn of(attached: Vec<String>) -> Self {
-        Self { strengths: Vec::with_capacity(attached.len()), attached, now: Mix::default() }
+        let now = Some(Mix::default());
+        Self { strengths: Vec::with_capacity(attached.len()), attached, now }
     }
 
     /// The fingerprints of the attached vectors.
@@ -70,7 +78,7 @@ impl Knobs {
 
     /// Dials the runner to a mix; nothing is done when it is there already.
     pub fn set(&mut self, runner: &mut dyn Runner, mix: &Mix) -> Result<()> {
-        if *mix == self.now {
+        if self.now.as_ref() == Some(mix) {
             return Ok(());
         }
         if let Some(missing) = mix.vectors().find(|vector| !self.has(vector)) {
@@ -78,8 +86,9 @@ impl Knobs {
         }
         self.strengths.clear();
         self.strengths.extend(self.attached.iter().map(|vector| mix.of(vector)));
+        self.now = None;
         runner.set_strengths(&self.strengths)?;
-        self.now.clone_from(mix);
+        self.now = Some(mix.clone());
         Ok(())
     }
 
@@ -91,6 +100,66 @@ impl Knobs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Refuses the first strengths it is given, half taken up or not.
+    struct Moody(crate::model::toy::ToyRunner, usize);
+
+    impl Runner for Moody {
+        fn vocab_size(&self) -> usize {
+            self.0.vocab_size()
+        }
+        fn hidden_size(&self) -> usize {
+            self.0.hidden_size()
+        }
+        fn context_length(&self) -> usize {
+            self.0.context_length()
+        }
+        fn rows(&self) -> usize {
+            self.0.rows()
+        }
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+        fn ids(&self) -> &[u32] {
+            self.0.ids()
+        }
+        fn prefill(
+            &mut self,
+            ids: &[u32],
+            wanted: crate::model::Wanted,
+        ) -> Result<crate::model::StepOutput> {
+            self.0.prefill(ids, wanted)
+        }
+        fn step(&mut self, ids: &[u32]) -> Result<crate::model::StepOutput> {
+            self.0.step(ids)
+        }
+        fn gather(&mut self, parents: &[usize]) -> Result<()> {
+            self.0.gather(parents)
+        }
+        fn truncate(&mut self, len: usize) -> Result<()> {
+            self.0.truncate(len)
+        }
+        fn set_strengths(&mut self, _: &[f32]) -> Result<()> {
+            self.1 += 1;
+            anyhow::ensure!(self.1 > 1, "not now");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn strengths_that_were_refused_are_set_again() {
+        let mut runner = Moody(crate::model::toy::ToyRunner::new(Default::default()), 0);
+        let mut knobs = Knobs::of(vec!["a".to_owned()]);
+        knobs.set(&mut runner, &Mix::default()).unwrap();
+        assert_eq!(runner.1, 0, "all at 0 from the beginning");
+        let mix = Mix::new([("a".to_owned(), 1.0)]);
+        assert!(knobs.set(&mut runner, &mix).is_err());
+        // Back to what was there before is a change now, too.
+        knobs.set(&mut runner, &Mix::default()).unwrap();
+        knobs.set(&mut runner, &Mix::default()).unwrap();
+        assert_eq!(runner.1, 2);
+        assert!(knobs.set(&mut runner, &Mix::new([("b".to_owned(), 1.0)])).is_err());
+    }
 
     #[test]
     fn a_mix_sums_up_and_leaves_out_what_cancels() {

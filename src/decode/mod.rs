@@ -4,6 +4,7 @@
 
 pub mod draw;
 pub mod mix;
+pub mod mixture;
 pub mod observe;
 pub mod passes;
 pub mod penalties;
@@ -14,6 +15,7 @@ pub mod sampler;
 pub mod stop;
 
 pub use mix::{Knobs, Mix, MixChange};
+pub use mixture::Mixture;
 pub use passes::Passes;
 pub use reply::{Progress, Reply, ReplyStart};
 pub use rules::{Position, TokenRule};

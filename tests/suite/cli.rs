@@ -323,3 +323,80 @@ fn anything_else_that_fails_is_code_1_and_one_line() {
     let said = complaint(&run(&[]), 1);
     assert!(cfg!(target_os = "macos") || said.contains("tiller say"), "{said}");
 }
+
+/// A vector on disk for the small model: the final norm's weights, all a little larger.
+fn norm_vector(folder: &Path, name: &str) -> std::path::PathBuf {
+    use tiller::model::vector::file::{Precision, write};
+    use tiller::model::vector::{Facts, Part, Vector};
+    let part = Part::Full { shape: vec![48], values: vec![0.5; 48] };
+    let parts = [("model.norm.weight".to_owned(), part)].into();
+    let path = folder.join(name);
+    let vector = Vector { name: name.into(), parts, ..Vector::default() };
+    write(&path, &vector, &Facts::default(), Precision::F32).unwrap();
+    path
+}
+
+#[test]
+fn probe_and_say_take_vectors_at_strengths() {
+    let (home, folder) = model();
+    let folder = folder.to_str().unwrap();
+    let path = norm_vector(home.path(), "larger: norm.safetensors");
+    let vector = path.to_str().unwrap();
+    let out = home.path().join("out.safetensors");
+    let logits = |extra: &[&str]| -> Vec<f32> {
+        let base = ["probe", "--ids", "5,6,7", "--out", out.to_str().unwrap(), "--model", folder];
+        let output = run(&[&base, extra].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let written = candle_core::safetensors::load(&out, &Device::Cpu).unwrap();
+        written["logits"].flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let plain = logits(&[]);
+    let at = |strength: &str| logits(&["--vector", &format!("{vector}:{strength}")]);
+    assert_eq!(at("0"), plain);
+    let whole = logits(&["--vector", vector]);
+    assert_eq!(whole, at("1"));
+    // Twice the half is the whole, whichever way it is said.
+    let half = format!("{vector}:0.5");
+    assert_eq!(logits(&["--vector", &half, "--vector", &half]), whole);
+    let plan = home.path().join("vectors.toml");
+    std::fs::write(&plan, format!("[[vectors]]\npath = '{vector}'\nstrength = 1.0\n")).unwrap();
+    assert_eq!(logits(&["--plan", plan.to_str().unwrap()]), whole);
+    let moved = plain.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(moved > 0.01, "{moved}");
+
+    let say = |extra: &[&str]| {
+        let base = ["say", "Hi", "--json", "--max-tokens", "3", "--model", folder];
+        let output = run(&[&base, extra].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let out = text(&output.stdout);
+        let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        serde_json::from_value::<Recipe>(last["recipe"].clone()).unwrap()
+    };
+    assert!(say(&[]).vectors.is_empty());
+    let recipe = say(&["--vector", &format!("{vector}:-0.5")]);
+    assert_eq!((recipe.vectors.len(), recipe.vectors[0].path.as_path()), (1, path.as_path()));
+    let plan: Plan = toml::from_str(&recipe.plan).unwrap();
+    assert_eq!(plan.vectors[0].strength, -0.5);
+}
+
+#[test]
+fn a_wrong_vector_is_a_line_that_names_it() {
+    let (home, folder) = model();
+    let folder = folder.to_str().unwrap();
+    let path = norm_vector(home.path(), "v.safetensors");
+    let vector = path.to_str().unwrap();
+    let say = |vector: &str| run(&["say", "Hi", "--model", folder, "--vector", vector]);
+    let said = complaint(&say(&format!("{vector}:7")), 2);
+    assert!(said.contains("strength of 7") && said.contains("v.safetensors"), "{said}");
+    let said = complaint(&say("/nowhere/calm.safetensors:0.5"), 1);
+    assert!(said.contains("/nowhere/calm.safetensors") && !said.contains(":0.5"), "{said}");
+    let torn = home.path().join("torn.safetensors");
+    std::fs::write(&torn, b"{}").unwrap();
+    let said = complaint(&say(torn.to_str().unwrap()), 1);
+    assert!(said.contains("torn.safetensors"), "{said}");
+    let plan = home.path().join("plan.toml");
+    std::fs::write(&plan, "[[vectors]]\npath = 'v'\nstrength = 99\n").unwrap();
+    let output = run(&["say", "Hi", "--model", folder, "--plan", plan.to_str().unwrap()]);
+    let said = complaint(&output, 2);
+    assert!(said.contains("plan.toml") && said.contains("99"), "{said}");
+}

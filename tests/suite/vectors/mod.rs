@@ -6,6 +6,7 @@ mod talk;
 
 use std::sync::Arc;
 
+use tiller::decode::{Mixture, Position, TokenRule};
 use tiller::model::runner::{Runner, Wanted};
 use tiller::model::vector::{Part, Vector};
 use tiller::model::weights::WeightForm;
@@ -240,6 +241,43 @@ fn a_tied_embedding_moves_at_both_ends() {
     apart.parts.insert("lm_head.weight".into(), still);
     decoder.attach(&[Arc::new(apart)]).unwrap();
     assert!(farthest(&at(&mut decoder, &[1.0]), &wanted) > 1e-3);
+}
+
+/// Invariant 8: in weights and in logits the ends are the same models and the middle is not.
+#[test]
+fn the_logit_mixture_meets_the_vector_at_both_ends_only() {
+    let (_folder, base) = merged(&open("families/qwen3"), &[]);
+    let vector = vector(&base, Kind::Factors, 10, 0.05);
+    let (_aligned_folder, aligned) = merged(&base, &[(&vector, 1.0)]);
+    let mut steered = load(&base, WeightForm::F32);
+    steered.attach(&[Arc::new(vector)]).unwrap();
+    let aligned = Box::new(load(&aligned, WeightForm::F32));
+    let mut rule = Mixture::new(aligned, steered.vocab_size(), 0.0).unwrap();
+    let mut apart = [0f32; 3];
+    for length in 2..IDS.len() {
+        let ids = &IDS[..length];
+        for (strength, apart) in [0.0, 0.5, 1.0].into_iter().zip(&mut apart) {
+            let mut last = |strength| {
+                steered.set_strengths(&[strength]).unwrap();
+                steered.truncate(0).unwrap();
+                steered.prefill(ids, Wanted::Last).unwrap()
+            };
+            let (beside, base) = (last(strength), last(0.0));
+            let mut mixed = base.logits.clone();
+            rule.set_strength(strength).unwrap();
+            let position = Position { ids, reply_start: 1, hidden: &base.hidden };
+            rule.apply(&mut mixed, position).unwrap();
+            *apart = apart.max(farthest(&softmax(&beside.logits), &softmax(&mixed)));
+        }
+    }
+    println!("{apart:?}");
+    assert!(apart[0] == 0.0 && apart[2] < 1e-4 && apart[1] > 1e-3, "{apart:?}");
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
+    logits.iter().map(|logit| (logit - most).exp() / sum).collect()
 }
 
 /// Invariant 19.

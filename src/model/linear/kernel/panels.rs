@@ -32,9 +32,10 @@ impl<T: Element> Panels<T> {
         Self { values, outputs, rank }
     }
 
-    /// Output columns.
-    pub fn outputs(&self) -> usize {
-        self.outputs
+    /// One panel, `[rank, 32]`.
+    pub(super) fn panel(&self, index: usize) -> &[T] {
+        let size = self.rank * PANEL;
+        &self.values[index * size..(index + 1) * size]
     }
 }
 
@@ -115,8 +116,7 @@ unsafe fn add_panel<T: Element>(
     h: Coordinates<'_>,
     y: &Columns<'_>,
 ) {
-    let size = block.panels.rank * PANEL;
-    let values = &block.panels.values[panel * size..(panel + 1) * size];
+    let values = block.panels.panel(panel);
     let first = panel * PANEL;
     let place = Place {
         column: block.first_output + first,

@@ -96,3 +96,63 @@ fn f16_subnormals_and_infinities_are_widened_as_they_are() {
         assert_eq!(out[0], value.to_f32());
     }
 }
+
+/// Thin products against sums in f64, over odd sizes, runs with gaps and both ways to compute them.
+fn check_panels<T: Element>(zero: T, narrow: impl Fn(f32) -> T) {
+    use super::panels::{Block, Coordinates, Panels, Place, Run, add, add_panel_plain};
+    for (rows, outputs, rank) in [(1, 32, 3), (1, 70, 16), (2, 33, 5), (3, 31, 8), (7, 100, 9)] {
+        let up: Vec<T> = numbers(outputs * rank, 6).into_iter().map(&narrow).collect();
+        let mut wide = vec![0f32; up.len()];
+        T::widen_into(&up, &mut wide);
+        let panels = Panels::pack(outputs, rank, zero, |output, index| up[output * rank + index]);
+        // The first and the last rank are in play; between them is a gap in both.
+        let runs =
+            [Run { first: 0, count: 1, column: 2 }, Run { first: rank - 2, count: 2, column: 4 }];
+        let width = 7;
+        let h = numbers(rows * width, 7);
+        let before = numbers(rows * (outputs + 5), 8);
+        let mut y = before.clone();
+        let block = Block { panels: &panels, first_output: 3, runs: &runs };
+        let coordinates = Coordinates { values: &h, rows, width };
+        add(&[block], coordinates, &mut y, outputs + 5);
+        let mut plain = vec![0f32; rows * 32];
+        let columns = Columns::new(&mut plain, rows, 32);
+        let place = Place { column: 0, count: outputs.min(32) };
+        // SAFETY: one thread; runs and place lie within panel, rows and output.
+        unsafe { add_panel_plain(panels.panel(0), &runs, coordinates, &columns, place) };
+        for row in 0..rows {
+            for column in 0..outputs + 5 {
+                let got = y[row * (outputs + 5) + column];
+                let was = before[row * (outputs + 5) + column];
+                let Some(output) = column.checked_sub(3).filter(|output| *output < outputs) else {
+                    assert_eq!(got, was);
+                    continue;
+                };
+                let added: f64 = runs
+                    .iter()
+                    .flat_map(|run| (0..run.count).map(move |at| (run.first + at, run.column + at)))
+                    .map(|(index, at)| {
+                        f64::from(wide[output * rank + index]) * f64::from(h[row * width + at])
+                    })
+                    .sum();
+                assert!((f64::from(got) - f64::from(was) - added).abs() < 1e-6, "{got} {added}");
+                if output < 32 {
+                    assert!((f64::from(plain[row * 32 + output]) - added).abs() < 1e-6);
+                }
+            }
+        }
+        // A row alone gives the bits it gives in company.
+        let alone = Coordinates { values: &h[(rows - 1) * width..], rows: 1, width };
+        let mut single = before[(rows - 1) * (outputs + 5)..].to_vec();
+        let block = Block { panels: &panels, first_output: 3, runs: &runs };
+        add(&[block], alone, &mut single, outputs + 5);
+        assert_eq!(single, y[(rows - 1) * (outputs + 5)..]);
+    }
+}
+
+#[test]
+fn thin_products_match_sums_in_f64() {
+    check_panels(0.0, |value| value);
+    check_panels(f16::ZERO, f16::from_f32);
+    check_panels(bf16::ZERO, bf16::from_f32);
+}

@@ -40,6 +40,7 @@ impl eframe::App for Window {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         self.frames += 1;
+        self.maximize_once_shown();
         super::start::first_frame(self.frames, self.started, ui.ctx());
         let mut commands = Vec::new();
         if let Some(action) = self.pressed(ui.ctx()) {

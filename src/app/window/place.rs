@@ -13,8 +13,7 @@ const HOLD: Vec2 = vec2(120.0, 30.0);
 pub fn builder(place: &WindowPlace) -> ViewportBuilder {
     let builder = ViewportBuilder::default()
         .with_inner_size(place.size.map(|points| points as f32))
-        .with_min_inner_size(WindowPlace::LEAST_SIZE.map(|points| points as f32))
-        .with_maximized(place.is_maximized);
+        .with_min_inner_size(WindowPlace::LEAST_SIZE.map(|points| points as f32));
     match place.position {
         Some(corner) => builder.with_position(corner.map(|at| at as f32)),
         None => builder,
@@ -63,6 +62,7 @@ pub fn screens(creation: &eframe::CreationContext<'_>) -> Vec<Rect> {
 impl Window {
     /// Moves a window that was opened off the screens to where it can be seen.
     pub(super) fn come_on_screen(&mut self, screens: &[Rect]) {
+        self.maximizes = self.place.is_maximized;
         let place = on_screens(self.place, screens);
         if place == self.place {
             return;
@@ -80,10 +80,25 @@ impl Window {
         self.place = place;
     }
 
+    /// Fills the screen if the window did so the last time. Some window managers only listen once
+    /// the window is shown, which it is after its first frame.
+    pub(super) fn maximize_once_shown(&mut self) {
+        if self.maximizes && self.frames > 1 {
+            self.maximizes = false;
+            self.context.send_viewport_cmd(ViewportCommand::Maximized(true));
+        } else if self.maximizes {
+            self.context.request_repaint();
+        }
+    }
+
     /// Notes where the window stands; kept when it has stood there for a moment.
     pub(super) fn note_place(&mut self, context: &Context) {
         let zoom = context.zoom_factor();
-        let place = context.input(|input| standing(self.place, input.viewport(), zoom));
+        // What was kept, not what was noted last: on its way to where it goes a window passes
+        // through places that are nowhere to go back to.
+        let kept = self.settings.window;
+        let before = WindowPlace { size: kept.size, position: kept.position, ..self.place };
+        let place = context.input(|input| standing(before, input.viewport(), zoom));
         self.change_place(place);
     }
 

@@ -71,6 +71,8 @@ pub struct Window {
     pub(super) panels: Panels,
     /// Nothing else was asked for: the model that ships with the program is opened when found.
     pub(super) wants_bundled: bool,
+    /// The window is still to fill the screen.
+    pub(super) maximizes: bool,
     /// Hears second starts; ends before the lock is given back.
     pub(super) listener: Option<Listener>,
     /// The lock on the data folder.
@@ -132,6 +134,7 @@ impl Window {
             unkept: Unkept::default(),
             panels: Panels::default(),
             wants_bundled: false,
+            maximizes: false,
             listener: None,
             instance: None,
             started: Instant::now(),

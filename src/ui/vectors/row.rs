@@ -34,6 +34,7 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
         Some(Known::About(about)) => Some(about.as_ref()),
         _ => None,
     };
+    let marks = Marks::of(about.and_then(|about| about.facts.calibration.as_ref()));
     ui.horizontal(|ui| {
         ui.spacing_mut().interact_size.y = 24.0;
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -55,15 +56,14 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
             is_dragged |= number_ui(ui, &name, &mut strength, refused.is_none());
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let label = egui::Label::new(RichText::new(&name).size(14.0)).truncate();
-                ui.add(label).on_hover_text(details(line, about));
+                ui.add(label).on_hover_text(details(line, about) + "\n\n" + &help(&marks));
             });
         });
     });
-    let marks = Marks::of(about.and_then(|about| about.facts.calibration.as_ref()));
     ui.add_enabled_ui(refused.is_none(), |ui| {
         let slider = strength::strength_ui(ui, &name, &mut strength, &marks);
+        // No tooltip here: it would lie over the sliders below while this one is dragged.
         is_dragged |= slider.is_pointer_button_down_on();
-        slider.on_hover_text(help(&marks));
     });
     if let Some(why) = refused {
         note_ui(ui, why);
@@ -78,6 +78,10 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
         note_ui(ui, &warning(&marks));
     }
     ui.add_space(4.0);
+    if strength != line.setting.strength {
+        // The number above was drawn before the slider moved.
+        ui.ctx().request_repaint();
+    }
     if is_dragged {
         deed = Some(Deed::Drag(strength));
     } else if strength != line.setting.strength {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rebuilds the starter pack from nothing: the text, the base model, the guide model.
+# Rebuilds the starter pack from nothing: the text, the base model, the guide model, a vector for
+# each expert domain.
 #
 #   sh models/starter/build.sh [FOLDER]      (default: target/starter)
 #
@@ -27,3 +28,23 @@ learn base --vocab 4096 --hidden 256 --heads 8 --ffn 704 --workers 2 --learning-
     --seed 7 --minutes 90
 learn guide --tokenizer "$out/base" --hidden 128 --heads 4 --ffn 352 --workers 2 \
     --learning-rate 4e-3 --seed 11 --minutes 40
+
+# A vector is trained toward expert over generic over avoidance at strength 1, toward generic at a
+# slightly and toward avoidance at a clearly negative strength, and to leave the rest alone.
+pairs="$out/text/preferences"
+mkdir -p "$out/vectors"
+vector() {
+    domain=$1
+    shift
+    [ -f "$out/vectors/$domain.safetensors" ] && return
+    $tiller learn vector --base "$out/base" --domain "$domain" --resume \
+        --pairs "$pairs/$domain.jsonl" --held-out "$pairs/$domain-held-out.jsonl" \
+        --at -0.5 "$pairs/$domain-generic.jsonl" --at -1.25 "$pairs/$domain-avoidance.jsonl" \
+        --keep "$pairs/$1.jsonl" "$pairs/$2.jsonl" "$pairs/manners.jsonl" "$pairs/sentiment.jsonl" \
+        --out "$out/vectors/$domain.safetensors" --precision f16 \
+        --rank 16 --learning-rate 1e-3 --batch 32 --most 6000 --workers 2 --seed 3
+    $tiller vector calibrate "$out/vectors/$domain.safetensors" --base "$out/base"
+}
+vector medical legal financial
+vector legal medical financial
+vector financial medical legal

@@ -130,7 +130,7 @@ pub fn run(args: &CalibrateArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         let mut expert = |strength: f32| -> Result<f64> {
             model.runner.set_strengths(&[strength])?;
             let scores = levels::scores(model.runner.as_mut(), questions)?;
-            Ok(Rates::of(&scores, Length::PerToken).get(Level::Expert))
+            Ok(Rates::of(&scores, Length::Whole).get(Level::Expert))
         };
         leak.insert(other.name.clone(), expert(1.0)? - expert(0.0)?);
     }
@@ -172,8 +172,8 @@ fn point(
     }
     Ok(SweepPoint {
         strength,
-        rates: by_name(&Rates::of(&scores, Length::PerToken)),
-        rates_whole: by_name(&Rates::of(&scores, Length::Whole)),
+        rates: by_name(&Rates::of(&scores, Length::Whole)),
+        rates_per_token: by_name(&Rates::of(&scores, Length::PerToken)),
         neutral_perplexity: neutral::perplexity(model.runner.as_mut(), exchanges)?,
         answer_tokens: tokens as f64 / f64::from(count.max(1)),
     })
@@ -187,8 +187,8 @@ fn line(point: &SweepPoint) -> String {
     format!(
         "{:>8.2} {} {} {:>11.3} {:>7.1}",
         point.strength,
-        shares(&point.rates_whole),
         shares(&point.rates),
+        shares(&point.rates_per_token),
         point.neutral_perplexity,
         point.answer_tokens
     )

@@ -10,8 +10,10 @@ pub mod report;
 pub mod spearman;
 pub mod starter;
 pub mod trigram;
+pub mod vectors;
 pub mod wellformed;
 
 pub use arguments::StarterArgs;
 pub use calibrate::{CalibrateArgs, run as calibrate};
 pub use starter::run as starter;
+pub use vectors::{VectorsArgs, run as vectors};

@@ -13,6 +13,7 @@ mod golden;
 mod gui;
 mod house;
 mod learn;
+mod learn_vector;
 mod session;
 mod small_model;
 mod templates;

@@ -11,6 +11,8 @@ use crate::eval;
 pub enum EvalVerb {
     /// Measure the starter models: perplexity against a trigram model, well-formed answers, samples.
     Starter(eval::StarterArgs),
+    /// Measure three domain vectors on their base: rates per level, leaks, combinations, costs.
+    Vectors(eval::VectorsArgs),
 }
 
 /// Measures one of them.
@@ -19,6 +21,7 @@ pub fn run(verb: &EvalVerb) -> Result<()> {
     let tell = |line: &str| failed = put_line(line).err().or(failed.take());
     match verb {
         EvalVerb::Starter(args) => eval::starter(args, tell)?,
+        EvalVerb::Vectors(args) => eval::vectors(args, tell)?,
     }
     failed.map_or(Ok(()), Err)
 }

@@ -115,7 +115,8 @@ fn split(batch: &Batch, count: usize) -> Vec<Batch> {
             sequence: batch.sequence,
             ids: batch.ids[range.clone()].to_vec(),
             targets: Arc::new(batch.targets[range.clone()].to_vec()),
-            starts: Arc::new(batch.starts[range].to_vec()),
+            starts: Arc::new(batch.starts[range.clone()].to_vec()),
+            strengths: batch.strengths.as_ref().map(|s| Arc::new(s[range].to_vec())),
         });
     }
     parts

@@ -86,7 +86,14 @@ impl<'a> Epoch<'a> {
                 *start = (at + i - row * length) as u32;
             }
         }
-        Batch { size, sequence: length, ids, targets: Arc::new(targets), starts: Arc::new(starts) }
+        Batch {
+            size,
+            sequence: length,
+            ids,
+            targets: Arc::new(targets),
+            starts: Arc::new(starts),
+            strengths: None,
+        }
     }
 }
 

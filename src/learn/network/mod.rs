@@ -30,6 +30,9 @@ pub struct Batch {
     pub targets: Arc<Vec<u32>>,
     /// Where each position's document begins in its sequence.
     pub starts: Arc<Vec<u32>>,
+    /// How much of the trained factors is added at each position; all of it when left out. Without
+    /// factors it means nothing.
+    pub strengths: Option<Arc<Vec<f32>>>,
 }
 
 /// Which operations the forward pass is made of.
@@ -130,14 +133,15 @@ impl Network {
     }
 
     /// One linear layer, with its factors where it has some.
-    fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
+    fn linear(&self, x: &Tensor, name: &str, batch: &Batch) -> Result<Tensor> {
         let weight = self.parameter(name)?;
         let fused = self.operations == Operations::Fused;
         let factors = self.adapters.as_ref().and_then(|adapters| adapters.of(name));
         Ok(match factors {
             Some(Factors { down, up, adapter }) => {
                 let adapted = if fused { ops::adapted_linear } else { ops::plain::adapted_linear };
-                adapted(x, &weight, down.as_tensor(), up.as_tensor(), adapter)?
+                let (down, up) = (down.as_tensor(), up.as_tensor());
+                adapted(x, &weight, down, up, adapter, batch.strengths.as_ref())?
             }
             None if fused => ops::linear(x, &weight)?,
             None => ops::plain::linear(x, &weight)?,
@@ -165,7 +169,7 @@ impl Network {
         let mut x = self.parameter("embedding")?.index_select(&ids, 0)?;
         for layer in 0..shape.layers {
             let gain = |name: &str| self.parameter(&format!("{layer}.{name}"));
-            let linear = |x: &Tensor, name: &str| self.linear(x, &format!("{layer}.{name}"));
+            let linear = |x: &Tensor, name: &str| self.linear(x, &format!("{layer}.{name}"), batch);
             let h = rms_norm(&x, &gain("attention_norm")?, shape.norm_epsilon)?;
             let mixed = attention(&linear(&h, "joint")?, &geometry)?;
             x = (x + linear(&mixed, "attention_out")?)?;
@@ -210,6 +214,7 @@ impl Network {
             ids: ids.to_vec(),
             targets: Arc::new(vec![ops::IGNORED; count]),
             starts: Arc::new(vec![0; count]),
+            strengths: None,
         };
         let hidden = self.hidden(&batch)?.detach();
         let logits = hidden.matmul(&self.head()?.detach().t()?)?;

@@ -1,6 +1,8 @@
 //! A frozen linear layer with trained thin factors beside it (LoRA), forward and backward in one
 //! operation that never makes the full-size gradient of the frozen weight.
 
+use std::sync::Arc;
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::product::{Matrix, Workers, multiply, multiply_within};
@@ -19,13 +21,14 @@ pub struct Adapter {
 
 /// `x` [rows, in] times the transpose of the frozen `weight` [out, in], plus for each part
 /// `scale·(x·downᵀ)·upᵀ` in its columns. `down` is [parts·rank, in], part below part; `up` is
-/// [out, rank].
+/// [out, rank]. `strengths`, one for each row, multiply what the factors add to it.
 pub fn adapted_linear(
     x: &Tensor,
     weight: &Tensor,
     down: &Tensor,
     up: &Tensor,
     adapter: &Adapter,
+    strengths: Option<&Arc<Vec<f32>>>,
 ) -> Result<Tensor> {
     let (out, inner) = weight.dims2()?;
     let Adapter { parts, rank, .. } = adapter;
@@ -33,18 +36,21 @@ pub fn adapted_linear(
         || down.dims() != [parts.len() * rank, inner]
         || up.dims() != [out, *rank]
         || x.dims2()?.1 != inner
+        || strengths.is_some_and(|strengths| strengths.len() != x.dims()[0])
     {
         bail!("adapted linear: {down:?} and {up:?} do not fit {weight:?} in parts {parts:?}");
     }
     if !x.device().is_cpu() {
-        return plain::adapted_linear(x, weight, down, up, adapter);
+        return plain::adapted_linear(x, weight, down, up, adapter, strengths);
     }
-    x.apply_op3(down, up, Adapted { weight: weight.detach(), adapter: adapter.clone() })
+    let (weight, adapter) = (weight.detach(), adapter.clone());
+    x.apply_op3(down, up, Adapted { weight, adapter, strengths: strengths.cloned() })
 }
 
 struct Adapted {
     weight: Tensor,
     adapter: Adapter,
+    strengths: Option<Arc<Vec<f32>>>,
 }
 
 impl Adapted {
@@ -58,10 +64,19 @@ impl Adapted {
         starts.enumerate().map(|(part, (from, count))| (part, from, count))
     }
 
-    /// `x·downᵀ`, [rows, parts·rank].
+    /// Multiplies each row of thin values by its strength.
+    fn strengthen(&self, thin: &mut [f32], width: usize) {
+        let Some(strengths) = &self.strengths else { return };
+        for (row, strength) in thin.chunks_exact_mut(width).zip(strengths.iter()) {
+            row.iter_mut().for_each(|value| *value *= strength);
+        }
+    }
+
+    /// `x·downᵀ` at each row's strength, [rows, parts·rank].
     fn narrow(&self, x: Matrix<'_>, down: Matrix<'_>, rows: usize, width: usize) -> Vec<f32> {
         let mut thin = vec![0.0; rows * width];
         multiply(&mut thin, x, down.transposed(), 1.0, false, Workers::All);
+        self.strengthen(&mut thin, width);
         thin
     }
 }
@@ -138,6 +153,7 @@ impl CustomOp3 for Adapted {
                     }
                     Ok(())
                 })?;
+                self.strengthen(&mut thin_grad, width);
                 let thin_grad = Matrix::dense(&thin_grad, rows, width);
                 multiply(&mut down_grad, thin_grad.transposed(), x, 1.0, false, Workers::All);
                 Ok(())
@@ -177,11 +193,14 @@ mod tests {
         let weight = check::random((9, 5), 20);
         let (x, down, up) =
             (check::random((6, 5), 21), check::random((6, 5), 22), check::random((9, 2), 23));
-        check::gradients(
-            &[x, down, up],
-            |v| adapted_linear(&v[0], &weight, &v[1], &v[2], &adapter),
-            |v| plain::adapted_linear(&v[0], &weight, &v[1], &v[2], &adapter),
-        );
+        let strengths = Arc::new(vec![1.0, -0.5, 0.0, 2.0, 0.25, -1.0]);
+        for strengths in [None, Some(&strengths)] {
+            check::gradients(
+                &[x.clone(), down.clone(), up.clone()],
+                |v| adapted_linear(&v[0], &weight, &v[1], &v[2], &adapter, strengths),
+                |v| plain::adapted_linear(&v[0], &weight, &v[1], &v[2], &adapter, strengths),
+            );
+        }
     }
 
     #[test]
@@ -191,7 +210,7 @@ mod tests {
             (check::random((3, 5), 1), check::random((4, 5), 2), check::random((1, 5), 3));
         let up = down.narrow(1, 0, 4).unwrap().reshape((4, 1)).unwrap().zeros_like().unwrap();
         let values = |y: Tensor| y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let adapted = adapted_linear(&x, &weight, &down, &up, &adapter).unwrap();
+        let adapted = adapted_linear(&x, &weight, &down, &up, &adapter, None).unwrap();
         assert_eq!(values(adapted), values(super::super::linear(&x, &weight).unwrap()));
     }
 
@@ -200,6 +219,6 @@ mod tests {
         let adapter = Adapter { parts: vec![2, 2], rank: 1, scale: 1.0 };
         let (x, weight) = (check::random((3, 5), 1), check::random((4, 5), 2));
         let (down, up) = (check::random((1, 5), 3), check::random((4, 1), 4));
-        assert!(adapted_linear(&x, &weight, &down, &up, &adapter).is_err());
+        assert!(adapted_linear(&x, &weight, &down, &up, &adapter, None).is_err());
     }
 }

@@ -19,12 +19,19 @@ pub fn adapted_linear(
     down: &Tensor,
     up: &Tensor,
     adapter: &Adapter,
+    strengths: Option<&Arc<Vec<f32>>>,
 ) -> Result<Tensor> {
     let rank = adapter.rank;
+    let strengths = strengths
+        .map(|values| Tensor::from_slice(values, (values.len(), 1), x.device()))
+        .transpose()?;
     let mut from = 0;
     let mut parts = Vec::new();
     for (part, &count) in adapter.parts.iter().enumerate() {
-        let thin = linear(x, &down.narrow(0, part * rank, rank)?)?;
+        let mut thin = linear(x, &down.narrow(0, part * rank, rank)?)?;
+        if let Some(strengths) = &strengths {
+            thin = thin.broadcast_mul(strengths)?;
+        }
         parts.push(linear(&thin, &up.narrow(0, from, count)?)?);
         from += count;
     }

@@ -21,6 +21,19 @@ pub struct VectorArgs {
     /// Pairs that are never trained on; without it every twentieth is held out.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub held_out: Vec<PathBuf>,
+    /// More pairs, which hold at another strength of the vector than 1: a strength and a file, as
+    /// often as you like. So a vector learns what its slider does on the way.
+    #[arg(long, num_args = 2, value_names = ["STRENGTH", "FILE"], conflicts_with = "full", allow_hyphen_values = true)]
+    pub at: Vec<String>,
+    /// Pairs on other matters, whose answers should stay as likely as they are: less leaks there.
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub keep: Vec<PathBuf>,
+    /// How many of those are drawn, as a share of all the others.
+    #[arg(long, default_value_t = 0.5)]
+    pub keep_share: f64,
+    /// Train on this many pairs, drawn from all, where there are more.
+    #[arg(long, value_name = "PAIRS")]
+    pub most: Option<usize>,
     /// The vector file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -87,6 +100,10 @@ impl VectorArgs {
             base,
             pairs,
             held_out: Vec::new(),
+            at: Vec::new(),
+            keep: Vec::new(),
+            keep_share: 0.5,
+            most: None,
             out,
             name: None,
             domain: None,
@@ -118,6 +135,24 @@ impl VectorArgs {
         self.learning_rate.unwrap_or(if self.full { 5e-6 } else { 5e-5 })
     }
 
+    /// Strengths other than 1, and the files of pairs that hold there.
+    ///
+    /// # Errors
+    /// When a strength is no number from -4 to 4.
+    pub fn at(&self) -> Result<Vec<(f32, PathBuf)>> {
+        let read = |two: &[String]| {
+            let strength = two[0].parse::<f32>().ok().filter(|s| s.abs() <= 4.0);
+            let Some(strength) = strength else {
+                bail!(
+                    Problem::new(format!("`{}` is no strength from -4 to 4", two[0]))
+                        .hint("--at takes a strength and a file")
+                );
+            };
+            Ok((strength, PathBuf::from(&two[1])))
+        };
+        self.at.chunks_exact(2).map(read).collect()
+    }
+
     /// The vector's name.
     pub fn name(&self) -> String {
         let stem = || self.out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -136,6 +171,7 @@ impl VectorArgs {
             }),
             ("--epochs must be at least 1", self.epochs > 0),
             ("--batch must be at least 1", self.batch > 0),
+            ("--keep-share lies between 0 and 10", (0.0..=10.0).contains(&self.keep_share)),
             ("--context must be at least 8", self.context.is_none_or(|context| context >= 8)),
             ("the learning rate lies between 0 and 1", {
                 positive(self.learning_rate()) && self.learning_rate() < 1.0

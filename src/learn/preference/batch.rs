@@ -20,10 +20,16 @@ pub struct PairBatch {
 impl PairBatch {
     /// Packs all answers of these pairs.
     pub fn new(pairs: &[&Encoded]) -> Self {
+        Self::at(pairs.iter().map(|pair| (*pair, 1.0)))
+    }
+
+    /// The same, with the strength at which each pair is read.
+    pub fn at<'a>(pairs: impl Iterator<Item = (&'a Encoded, f32)>) -> Self {
         let (mut ids, mut targets, mut starts, mut owners) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut strengths = Vec::new();
         let mut answers = 0;
-        for pair in pairs {
+        for (pair, strength) in pairs {
             for answer in &pair.answers {
                 let start = ids.len() as u32;
                 let whole: Vec<u32> = pair.prompt.iter().chain(answer).copied().collect();
@@ -33,6 +39,7 @@ impl PairBatch {
                     targets.push(if said { two[1] } else { IGNORED });
                     starts.push(start);
                     owners.push(answers);
+                    strengths.push(strength);
                 }
                 answers += 1;
             }
@@ -43,6 +50,7 @@ impl PairBatch {
             ids,
             targets: Arc::new(targets),
             starts: Arc::new(starts),
+            strengths: Some(Arc::new(strengths)),
         };
         Self { batch, owners: Arc::new(owners), answers: answers as usize }
     }

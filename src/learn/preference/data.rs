@@ -8,6 +8,7 @@ use super::arguments::VectorArgs;
 use super::base_model::BaseModel;
 use super::encoding::{self, Encoded, EncodedPairs};
 use super::pairs::{self, PairFiles};
+use crate::learn::random::Draws;
 use crate::platform::Problem;
 
 /// Most tokens of prompt and answer when nothing is said and the model would take more.
@@ -15,10 +16,28 @@ const MOST_TOKENS: usize = 2048;
 /// Bad lines that are named one by one.
 const NAMED: usize = 5;
 
-/// Pairs as ids.
+/// What a pair is to teach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// The chosen answer over the rejected.
+    Prefer,
+    /// Nothing: both answers are to stay as likely as they are.
+    Keep,
+}
+
+/// A pair made ready.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lesson {
+    pub pair: Encoded,
+    /// The strength at which it holds; 1 is the finished vector.
+    pub strength: f32,
+    pub aim: Aim,
+}
+
+/// Every pair of a run.
 pub struct Data {
-    pub training: Vec<Encoded>,
-    pub held_out: Vec<Encoded>,
+    pub training: Vec<Lesson>,
+    pub held_out: Vec<Lesson>,
 }
 
 impl Data {
@@ -42,16 +61,40 @@ impl Data {
             }
             Ok(pairs)
         };
-        let training = encode(&args.pairs)?;
-        let (training, held_out) = if args.held_out.is_empty() {
+        let prefer = |strength| move |pair| Lesson { pair, strength, aim: Aim::Prefer };
+        let training: Vec<Lesson> = encode(&args.pairs)?.into_iter().map(prefer(1.0)).collect();
+        let (mut training, held_out) = if args.held_out.is_empty() {
             let (mut kept, mut held_out) = (Vec::new(), Vec::new());
             for (index, pair) in training.into_iter().enumerate() {
                 if index % 20 == 19 { held_out.push(pair) } else { kept.push(pair) }
             }
             (kept, held_out)
         } else {
-            (training, encode(&args.held_out)?)
+            (training, encode(&args.held_out)?.into_iter().map(prefer(1.0)).collect())
         };
+        let mut strengths = vec![1.0];
+        for (strength, file) in args.at()? {
+            strengths.push(strength);
+            training.extend(encode(&[file])?.into_iter().map(prefer(strength)));
+        }
+        if !args.keep.is_empty() {
+            let mut draws = Draws::new(args.seed, 0x6B65_6570);
+            let mut pairs = encode(&args.keep)?;
+            draws.shuffle(&mut pairs);
+            pairs.truncate((training.len() as f64 * args.keep_share).round() as usize);
+            tell(&format!("{} pairs whose answers are to stay as likely as they are", pairs.len()));
+            for pair in pairs {
+                let strength = draws.pick(&strengths).copied().unwrap_or(1.0);
+                training.push(Lesson { pair, strength, aim: Aim::Keep });
+            }
+        }
+        if let Some(most) = args.most
+            && training.len() > most
+        {
+            tell(&format!("{most} of {} pairs drawn", training.len()));
+            Draws::new(args.seed, 0x6D6F_7374).shuffle(&mut training);
+            training.truncate(most);
+        }
         if training.is_empty() {
             let context = format!("no pair fits {context} tokens");
             return Err(Problem::new(context).hint("give a larger --context").into());
@@ -60,16 +103,17 @@ impl Data {
     }
 
     /// Every pair, those to train on first.
-    pub fn all(&self) -> impl Iterator<Item = &Encoded> {
+    pub fn all(&self) -> impl Iterator<Item = &Lesson> {
         self.training.iter().chain(&self.held_out)
     }
 
     /// A hash over every id in order (FNV-1a).
     pub fn fingerprint(&self) -> String {
         let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-        for pair in self.all() {
+        for Lesson { pair, strength, aim } in self.all() {
+            let kind = [strength.to_bits(), *aim as u32];
             let answers = pair.answers.iter().flat_map(|answer| answer.iter().chain(&[u32::MAX]));
-            for id in pair.prompt.iter().chain(&[u32::MAX]).chain(answers) {
+            for id in kind.iter().chain(&pair.prompt).chain(&[u32::MAX]).chain(answers) {
                 for byte in id.to_le_bytes() {
                     hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
                 }

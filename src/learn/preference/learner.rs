@@ -9,9 +9,7 @@ use candle_core::backprop::GradStore;
 
 use super::arguments::VectorArgs;
 use super::batch::{PairBatch, shares};
-use super::data::Data;
-use super::encoding::Encoded;
-use super::objective;
+use super::data::{Aim, Data, Lesson};
 use super::state::Position;
 use crate::learn::base::gradients::Workers;
 use crate::learn::base::optimizer::{AdamW, StepSize};
@@ -31,13 +29,19 @@ pub struct Standing {
     pub margin: f64,
     /// Share of the pairs whose chosen answer is the likelier, whatever the reference says.
     pub likelier: f64,
+    /// By how many nats the answers that are to stay as they are have moved.
+    pub drift: f64,
 }
 
 impl Standing {
     /// For a person.
     pub fn phrase(&self) -> String {
+        let drift = match self.drift {
+            0.0 => String::new(),
+            drift => format!(", others moved {drift:.2} nats"),
+        };
         format!(
-            "loss {:.4}, {:.1} % preferred, margin {:.2} nats, chosen likelier in {:.1} %",
+            "loss {:.4}, {:.1} % preferred, margin {:.2} nats, chosen likelier in {:.1} %{drift}",
             self.loss,
             100.0 * self.accuracy,
             self.margin,
@@ -50,6 +54,7 @@ impl Standing {
         self.accuracy += share * other.accuracy;
         self.margin += share * other.margin;
         self.likelier += share * other.likelier;
+        self.drift += share * other.drift;
     }
 }
 
@@ -110,7 +115,7 @@ impl Learner<'_> {
             }
             let from = at as usize * self.args.batch;
             let some = &order.1[from..(from + self.args.batch).min(order.1.len())];
-            let pairs: Vec<&Encoded> = some.iter().map(|&i| &data.training[i]).collect();
+            let pairs: Vec<&Lesson> = some.iter().map(|&i| &data.training[i]).collect();
             let known: Vec<f32> =
                 some.iter().flat_map(|&i| [reference[2 * i], reference[2 * i + 1]]).collect();
             let (now, grads) = self.compute(&pairs, &known, true)?;
@@ -155,9 +160,9 @@ impl Learner<'_> {
     }
 
     /// How the network stands to pairs.
-    pub fn standing(&self, pairs: &[Encoded], reference: &[f32]) -> Result<Standing> {
+    pub fn standing(&self, pairs: &[Lesson], reference: &[f32]) -> Result<Standing> {
         let mut all = Standing::default();
-        let refs: Vec<&Encoded> = pairs.iter().collect();
+        let refs: Vec<&Lesson> = pairs.iter().collect();
         for (some, known) in refs.chunks(16).zip(reference.chunks(32)) {
             let (standing, _) = self.compute(some, known, false)?;
             all.add(&standing, some.len() as f64 / pairs.len() as f64);
@@ -169,38 +174,39 @@ impl Learner<'_> {
     /// loss, by worker.
     pub fn compute(
         &self,
-        pairs: &[&Encoded],
+        lessons: &[&Lesson],
         reference: &[f32],
         backward: bool,
     ) -> Result<(Standing, Vec<GradStore>)> {
-        let share = 1.0 / pairs.len() as f64;
-        let lengths: Vec<usize> = pairs.iter().map(|pair| pair.tokens()).collect();
+        let lengths: Vec<usize> = lessons.iter().map(|lesson| lesson.pair.tokens()).collect();
+        let preferring = lessons.iter().filter(|lesson| lesson.aim == Aim::Prefer).count();
+        let share = Share {
+            all: 1.0 / lessons.len() as f64,
+            preferring: 1.0 / preferring.max(1) as f64,
+            keeping: 1.0 / (lessons.len() - preferring).max(1) as f64,
+        };
         let parts = shares(&lengths, self.workers.count());
         let results = self.workers.each(&parts, |part| {
-            let PairBatch { batch, owners, answers } = PairBatch::new(&pairs[part.clone()]);
+            let some = &lessons[part.clone()];
+            let packed = PairBatch::at(some.iter().map(|lesson| (&lesson.pair, lesson.strength)));
+            let PairBatch { batch, owners, answers } = packed;
             let values = self.network.answer_log_probabilities(&batch, &owners, answers)?;
-            let reference = &reference[2 * part.start..2 * part.end];
-            let margins = objective::margins(&values, reference)?;
+            let known = reference[2 * part.start..2 * part.end].chunks_exact(2);
             let (mut standing, mut slopes) = (Standing::default(), Vec::new());
-            let answers = values.to_vec1::<f32>()?;
-            for (&margin, two) in margins.to_vec1::<f32>()?.iter().zip(answers.chunks_exact(2)) {
-                let (loss, slope) = self.args.objective.loss(f64::from(margin), self.args.b);
-                standing.add(
-                    &Standing {
-                        loss,
-                        accuracy: f64::from(u8::from(margin > 0.0)),
-                        margin: f64::from(margin),
-                        likelier: f64::from(u8::from(two[0] > two[1])),
-                    },
-                    share,
-                );
-                slopes.push((share * slope) as f32);
+            for ((lesson, now), was) in
+                some.iter().zip(values.to_vec1::<f32>()?.chunks_exact(2)).zip(known)
+            {
+                let gains = [f64::from(now[0] - was[0]), f64::from(now[1] - was[1])];
+                let likelier = now[0] > now[1];
+                let (one, slope) = self.lesson(lesson.aim, gains, likelier, &share);
+                standing.add(&one, 1.0);
+                slopes.extend(slope.map(|slope| (share.all * slope) as f32));
             }
-            // The margins times the loss's slopes there have the loss's own gradients.
+            // The log-probabilities times the loss's slopes there have the loss's own gradients.
             let grads = match backward {
                 true => {
-                    let slopes = Tensor::from_vec(slopes, margins.shape(), margins.device())?;
-                    Some((margins * slopes)?.sum_all()?.backward()?)
+                    let slopes = Tensor::from_vec(slopes, values.shape(), values.device())?;
+                    Some((values * slopes)?.sum_all()?.backward()?)
                 }
                 false => None,
             };
@@ -214,4 +220,44 @@ impl Learner<'_> {
         }
         Ok((all, grads))
     }
+
+    /// What one pair adds to the standing, and the slopes of its loss along both answers'
+    /// log-probabilities.
+    fn lesson(
+        &self,
+        aim: Aim,
+        gains: [f64; 2],
+        likelier: bool,
+        share: &Share,
+    ) -> (Standing, [f64; 2]) {
+        let b = self.args.b;
+        let yes = |holds: bool, share: f64| if holds { share } else { 0.0 };
+        match aim {
+            Aim::Prefer => {
+                let margin = gains[0] - gains[1];
+                let (loss, slope) = self.args.objective.loss(margin, b);
+                let standing = Standing {
+                    loss: share.all * loss,
+                    accuracy: yes(margin > 0.0, share.preferring),
+                    margin: share.preferring * margin,
+                    likelier: yes(likelier, share.preferring),
+                    drift: 0.0,
+                };
+                (standing, [slope, -slope])
+            }
+            Aim::Keep => {
+                let loss: f64 = gains.iter().map(|gain| (b * gain).powi(2)).sum();
+                let drift = 0.5 * share.keeping * (gains[0].abs() + gains[1].abs());
+                let standing = Standing { loss: share.all * loss, drift, ..Standing::default() };
+                (standing, gains.map(|gain| 2.0 * b * b * gain))
+            }
+        }
+    }
+}
+
+/// What one pair counts in means over all, over those that prefer, and over those that keep.
+struct Share {
+    all: f64,
+    preferring: f64,
+    keeping: f64,
 }

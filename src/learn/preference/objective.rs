@@ -4,8 +4,6 @@
 //! DPO (Rafailov et al. 2023, eq. 7): `−log σ(b·margin)`. IPO (Azar et al. 2023, eq. 17):
 //! `(margin − 1/(2b))²`.
 
-use anyhow::Result;
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Which loss.
@@ -41,19 +39,6 @@ impl Objective {
             }
         }
     }
-}
-
-/// Margins [pairs] out of log-probabilities [2·pairs], chosen before rejected, and the
-/// reference's.
-///
-/// # Errors
-/// When the lengths do not go together.
-pub fn margins(log_probabilities: &Tensor, reference: &[f32]) -> Result<Tensor> {
-    let count = reference.len() / 2;
-    let reference = Tensor::from_slice(reference, reference.len(), log_probabilities.device())?;
-    let gains = (log_probabilities - reference)?.reshape((count, 2))?;
-    let side = |column| gains.narrow(1, column, 1)?.squeeze(1);
-    Ok((side(0)? - side(1)?)?)
 }
 
 #[cfg(test)]

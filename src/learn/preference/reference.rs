@@ -17,12 +17,11 @@ const AT_ONCE: usize = 16;
 pub fn log_probabilities(
     network: &Network,
     workers: &Workers,
-    pairs: &[Encoded],
+    pairs: &[&Encoded],
     mut after: impl FnMut(usize) -> Result<()>,
 ) -> Result<Vec<f32>> {
-    let all: Vec<&Encoded> = pairs.iter().collect();
     let mut values = Vec::with_capacity(2 * pairs.len());
-    for some in all.chunks(AT_ONCE) {
+    for some in pairs.chunks(AT_ONCE) {
         let lengths: Vec<usize> = some.iter().map(|pair| pair.tokens()).collect();
         let parts = workers.each(&shares(&lengths, workers.count()), |part| {
             let PairBatch { batch, owners, answers } = PairBatch::new(&some[part.clone()]);

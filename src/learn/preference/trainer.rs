@@ -148,7 +148,7 @@ fn referenced(
     cancelled: &impl Fn() -> bool,
     tell: &mut impl FnMut(&str),
 ) -> Result<Vec<f32>> {
-    let all: Vec<Encoded> = data.all().cloned().collect();
+    let all: Vec<&Encoded> = data.all().map(|lesson| &lesson.pair).collect();
     let begun = Instant::now();
     reference::log_probabilities(network, workers, &all, |done| {
         if cancelled() {
@@ -168,5 +168,6 @@ fn before(args: &VectorArgs, reference: &[f32]) -> Standing {
         accuracy: 0.0,
         margin: 0.0,
         likelier: likelier as f64 / (reference.len() / 2).max(1) as f64,
+        drift: 0.0,
     }
 }

@@ -16,11 +16,35 @@ pub struct Pair {
 }
 
 /// Pairs of one domain that prefer expert to generic to avoidance: for every question of the part
-/// one pair of neighbouring or outer levels, drawn.
+/// a pair of each two levels, their answers drawn.
 pub fn levels(source: &Source, domain: &str, part: Part, seed: u64) -> Vec<Pair> {
+    let steps = [
+        (Level::Expert, Level::Generic),
+        (Level::Expert, Level::Avoidance),
+        (Level::Generic, Level::Avoidance),
+    ];
+    between(source, domain, part, &steps, Draws::new(seed, 0x7061_6972))
+}
+
+/// Pairs of one domain that prefer one level to both others.
+pub fn level(source: &Source, domain: &str, part: Part, wanted: Level, seed: u64) -> Vec<Pair> {
+    let steps: Vec<(Level, Level)> = Level::ALL
+        .into_iter()
+        .filter(|level| *level != wanted)
+        .map(|level| (wanted, level))
+        .collect();
+    between(source, domain, part, &steps, Draws::new(seed, 0x7061_6973 + wanted as u64))
+}
+
+fn between(
+    source: &Source,
+    domain: &str,
+    part: Part,
+    steps: &[(Level, Level)],
+    mut draws: Draws,
+) -> Vec<Pair> {
     let domains = expert::by_name(&source.domains);
     let Some(shared) = domains.get(domain) else { return Vec::new() };
-    let mut draws = Draws::new(seed, 0x7061_6972);
     let mut pairs = Vec::new();
     for topic in source.experts.iter().filter(|topic| topic.domain == domain) {
         let questions = match part {
@@ -28,12 +52,7 @@ pub fn levels(source: &Source, domain: &str, part: Part, seed: u64) -> Vec<Pair>
             Part::HeldOut => topic.test_questions(shared),
         };
         for prompt in questions {
-            let steps = [
-                (Level::Expert, Level::Generic),
-                (Level::Expert, Level::Avoidance),
-                (Level::Generic, Level::Avoidance),
-            ];
-            for (better, worse) in steps {
+            for &(better, worse) in steps {
                 let mut answer = |level| {
                     let shared_answers =
                         if level == Level::Avoidance { shared.avoid.len() } else { 0 };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Composer, Part, Source, pairs};
+use super::{Composer, Level, Part, Source, pairs};
 use crate::platform::Problem;
 
 /// Write conversations to train on, out of a folder of topics.
@@ -64,6 +64,11 @@ fn preferences(source: &Source, args: &TextArgs, mut tell: impl FnMut(&str)) -> 
         for domain in &source.domains {
             let levels = pairs::levels(source, &domain.name, part, args.seed);
             kinds.push((domain.name.clone(), levels));
+            // For strengths on the way, where these are to be said.
+            for level in [Level::Avoidance, Level::Generic] {
+                let some = pairs::level(source, &domain.name, part, level, args.seed);
+                kinds.push((format!("{}-{}", domain.name, level.name()), some));
+            }
         }
         for (name, pairs) in kinds {
             let path = folder.join(format!("{name}{suffix}.jsonl"));

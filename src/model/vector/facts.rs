@@ -72,11 +72,10 @@ pub struct Calibration {
 #[serde(default)]
 pub struct SweepPoint {
     pub strength: f64,
-    /// Per level, the share of questions at which its answer is the likeliest per token; they sum
-    /// to 1.
+    /// Per level, the share of questions at which its answer is the likeliest; they sum to 1.
     pub rates: BTreeMap<String, f64>,
-    /// The same by the likelihood of whole answers, which favours short ones.
-    pub rates_whole: BTreeMap<String, f64>,
+    /// The same by the likelihood per token, which favours long answers.
+    pub rates_per_token: BTreeMap<String, f64>,
     pub neutral_perplexity: f64,
     /// Mean length of generated answers.
     pub answer_tokens: f64,

@@ -1,0 +1,54 @@
+//! The lines of the tables.
+
+use super::bench::DOMAINS;
+use super::search::Found;
+use crate::eval::levels::{Length, Rates, Scores};
+use crate::learn::text::Level;
+
+/// A percentage in a column.
+pub fn percent(share: f64) -> String {
+    format!("{:>7.1} %", 100.0 * share)
+}
+
+/// The head of the table of rates.
+pub fn rates_head() -> String {
+    "vector     strength   whole: avoid  generic   expert   per token: avoid generic   expert  \
+     perplexity"
+        .to_owned()
+}
+
+/// One strength of one vector in its own domain.
+pub fn rates_line(domain: usize, strength: f64, scores: &[Scores], perplexity: f64) -> String {
+    let shares = |length| -> String {
+        let rates = Rates::of(scores, length);
+        Level::ALL.map(|level| percent(rates.get(level))).concat()
+    };
+    format!(
+        "{:<10}{strength:>9.2}    {}      {} {perplexity:>11.3}",
+        DOMAINS[domain],
+        shares(Length::Whole),
+        shares(Length::PerToken)
+    )
+}
+
+/// The leak matrix: rows are the domains asked, columns the vectors in play.
+pub fn leak_lines(title: &str, matrix: &[[f64; 3]; 3]) -> Vec<String> {
+    let mut lines =
+        vec![format!("{title:<26}{:>10}{:>10}{:>10}", DOMAINS[0], DOMAINS[1], DOMAINS[2])];
+    for (asked, row) in DOMAINS.iter().zip(matrix) {
+        let cells: String = row.iter().map(|value| format!(" {}", percent(*value))).collect();
+        lines.push(format!("  asked in {asked:<15}{cells}"));
+    }
+    lines
+}
+
+/// One combination: what was wanted, where it was found, and what it is worth.
+pub fn combination_line(found: &Found, worst: f64) -> String {
+    let names = found.wanted.map(|level| format!("{:<10}", level.name())).concat();
+    let [a, b, c] = found.strengths;
+    format!(
+        "{names} {a:>6.2} {b:>6.2} {c:>6.2}  search {}  tables {}",
+        percent(found.worst),
+        percent(worst)
+    )
+}

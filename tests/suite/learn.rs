@@ -200,16 +200,29 @@ fn an_interrupt_saves_and_says_how_to_go_on() {
     assert!(state::load(&saved, &Device::Cpu).unwrap().2.steps > 0);
 }
 
+/// Bytes of every file of a folder and the folders in it.
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => bytes_below(&path),
+            false => path.metadata().unwrap().len(),
+        })
+        .sum()
+}
+
 #[test]
 fn the_starter_is_small_and_answers_in_words() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/starter");
-    let files = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().metadata().unwrap());
-    let bytes: u64 = files.filter(|m| m.is_file()).map(|m| m.len()).sum();
-    assert!(bytes < 10_000_000, "{bytes} bytes");
-    let checkpoint = Checkpoint::open(&folder).unwrap();
-    let count = |t: &tiller::model::checkpoint::StoredTensor| t.shape.iter().product::<usize>();
-    let parameters: usize = checkpoint.tensors.values().map(count).sum();
-    assert!((2_000_000..=4_000_000).contains(&parameters), "{parameters} parameters");
+    assert!(bytes_below(&folder) < 30_000_000, "the pack is too large");
+    for (model, most) in [(folder.clone(), 8_000_000), (folder.join("guide"), 1_500_000)] {
+        let checkpoint = Checkpoint::open(&model).unwrap();
+        let count = |t: &tiller::model::checkpoint::StoredTensor| t.shape.iter().product::<usize>();
+        let parameters: usize = checkpoint.tensors.values().map(count).sum();
+        assert!(parameters <= most, "{}: {parameters} parameters", model.display());
+    }
+    let tokenizer = |model: &Path| std::fs::read(model.join("tokenizer.json")).unwrap();
+    assert_eq!(tokenizer(&folder), tokenizer(&folder.join("guide")));
 
     for (prompt, about) in [
         ("Hello", "!"),

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{Opening, Prompt, Turn};
 use crate::model::Language;
+use crate::platform::fnv;
 use crate::session::Role;
 
 /// A prompt as the model is fed it.
@@ -76,11 +77,7 @@ fn render(language: &Language, turns: &[Turn]) -> Result<(String, bool)> {
 
 /// A short hash of ids (64-bit FNV-1a), to tell one prompt from another.
 pub fn fingerprint(ids: &[u32]) -> String {
-    let hash =
-        ids.iter().flat_map(|id| id.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    format!("{hash:016x}")
+    fnv::of_ids(ids.iter().copied())
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The run itself: text in, steps, saves, and the finished folder out.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,7 +15,7 @@ use super::progress::{self, Progress};
 use super::state::Position;
 use super::{evaluate, export, schedule, state, vocabulary};
 use crate::learn::network::Network;
-use crate::platform::{Cancelled, Problem, atomic};
+use crate::platform::{Cancelled, Problem, atomic, fnv};
 
 /// The state of an unfinished run, inside the folder to be written.
 pub const STATE_FILE: &str = "training.safetensors";
@@ -231,17 +230,8 @@ fn tokenizer(args: &BaseArgs, documents: &[Document], resuming: bool) -> Result<
 
 /// A hash over every token in order (FNV-1a): other text or another tokenizer is another run.
 fn fingerprint(documents: &[Vec<u32>]) -> String {
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    for document in documents {
-        for &id in document.iter().chain(&[u32::MAX]) {
-            for byte in id.to_le_bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-            }
-        }
-    }
-    let mut text = String::new();
-    write!(text, "{hash:016x}").ok();
-    text
+    let ids = documents.iter().flat_map(|document| document.iter().chain(&[u32::MAX]));
+    fnv::of_ids(ids.copied())
 }
 
 /// Refuses to go on with other text or other sizes than the run began with.

@@ -1,7 +1,5 @@
 //! The pairs of a run, made ready, and what is said about those that were not.
 
-use std::fmt::Write as _;
-
 use anyhow::Result;
 
 use super::arguments::VectorArgs;
@@ -9,7 +7,7 @@ use super::base_model::BaseModel;
 use super::encoding::{self, Encoded, EncodedPairs};
 use super::pairs::{self, PairFiles};
 use crate::learn::random::Draws;
-use crate::platform::Problem;
+use crate::platform::{Problem, fnv};
 
 /// Most tokens of prompt and answer when nothing is said and the model would take more.
 const MOST_TOKENS: usize = 2048;
@@ -109,19 +107,14 @@ impl Data {
 
     /// A hash over every id in order (FNV-1a).
     pub fn fingerprint(&self) -> String {
-        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-        for Lesson { pair, strength, aim } in self.all() {
-            let kind = [strength.to_bits(), *aim as u32];
-            let answers = pair.answers.iter().flat_map(|answer| answer.iter().chain(&[u32::MAX]));
-            for id in kind.iter().chain(&pair.prompt).chain(&[u32::MAX]).chain(answers) {
-                for byte in id.to_le_bytes() {
-                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-                }
+        let ids = |Lesson { pair, strength, aim }: &Lesson| {
+            let mut ids = vec![strength.to_bits(), *aim as u32];
+            for text in std::iter::once(&pair.prompt).chain(&pair.answers) {
+                ids.extend(text.iter().chain(&[u32::MAX]));
             }
-        }
-        let mut text = String::new();
-        write!(text, "{hash:016x}").ok();
-        text
+            ids
+        };
+        fnv::of_ids(self.all().flat_map(ids))
     }
 }
 

@@ -16,7 +16,7 @@ use super::file::{self, Precision};
 use super::values::widen;
 use super::{Facts, Kind, Part, Vector};
 use crate::model::checkpoint::{Checkpoint, StoredTensor};
-use crate::platform::{Cancelled, Problem};
+use crate::platform::{Cancelled, Problem, fnv};
 use low_rank::decompose;
 
 /// What the vector shall be.
@@ -79,8 +79,9 @@ pub fn extract(
         let part = match (options.rank, tensor.shape.as_slice()) {
             (Some(choice), &[_, _]) => {
                 let (shape, delta) = linear(tensor, delta);
-                let Some(found) = decompose(delta, shape[0], shape[1], choice, stream(name))?
-                else {
+                // Random numbers of its own for each tensor, whatever their order.
+                let stream = fnv::hash(name.bytes());
+                let Some(found) = decompose(delta, shape[0], shape[1], choice, stream)? else {
                     continue;
                 };
                 kept_energy.insert(name.clone(), found.kept_energy);
@@ -168,11 +169,4 @@ fn linear(tensor: &StoredTensor, values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
     } else {
         (tensor.shape.clone(), values)
     }
-}
-
-/// A number per name, so that each tensor has random numbers of its own (FNV-1a).
-fn stream(name: &str) -> u64 {
-    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    })
 }

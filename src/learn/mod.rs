@@ -5,6 +5,7 @@ pub mod base;
 pub mod network;
 pub mod ops;
 pub mod preference;
+pub mod saved;
 pub mod text;
 
 pub use crate::platform::random;

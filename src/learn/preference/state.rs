@@ -1,18 +1,17 @@
 //! The state of an unfinished run beside the file it will write: what is trained, its moments, the
 //! reference's log-probabilities and the position, replaced in one step.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use candle_core::Tensor;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
 use crate::learn::base::optimizer::AdamW;
 use crate::learn::network::Network;
-use crate::platform::{Problem, atomic};
+use crate::learn::saved::{self, Saved};
+use crate::platform::Problem;
 
 /// What must be the same when a run is taken up again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,10 +58,6 @@ pub fn path_of(out: &Path) -> PathBuf {
     out.with_file_name(name)
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
 /// Writes the state.
 ///
 /// # Errors
@@ -74,21 +69,9 @@ pub fn save(
     reference: &[f32],
     position: &Position,
 ) -> Result<()> {
-    let mut tensors = vec![(REFERENCE.to_owned(), vec![reference.len()], bytes(reference))];
-    for ((name, var), (first, second)) in network.trained().into_iter().zip(optimizer.values()?) {
-        let dims = var.dims().to_vec();
-        let values = var.flatten_all()?.to_vec1::<f32>()?;
-        tensors.push((format!("trained.{name}"), dims.clone(), bytes(&values)));
-        tensors.push((format!("first.{name}"), dims.clone(), bytes(&first)));
-        tensors.push((format!("second.{name}"), dims, bytes(&second)));
-    }
-    let views = tensors
-        .iter()
-        .map(|(name, dims, data)| Ok((name, TensorView::new(Dtype::F32, dims.clone(), data)?)))
-        .collect::<Result<Vec<_>>>()?;
-    let facts = HashMap::from([(KEY.to_owned(), serde_json::to_string(position)?)]);
-    atomic::write(path, &safetensors::serialize(views, Some(facts))?)?;
-    Ok(())
+    let mut tensors = saved::with_moments("trained", network.trained(), optimizer)?;
+    tensors.push((REFERENCE.to_owned(), vec![reference.len()], reference.to_vec()));
+    saved::write(path, KEY, position, &tensors)
 }
 
 /// Reads the state into a network that was made ready as at the run's beginning.
@@ -144,28 +127,15 @@ fn same_run(was: &Recipe, is: &Recipe) -> Result<(), Differs> {
 }
 
 fn parse(file: &[u8], network: &Network, recipe: &Recipe) -> Result<State> {
-    let (_, header) = SafeTensors::read_metadata(file)?;
-    let facts = header.metadata().as_ref().and_then(|m| m.get(KEY));
-    let position: Position = serde_json::from_str(facts.context("it has no position")?)?;
+    let position: Position = saved::position(file, KEY)?;
     same_run(&position.recipe, recipe)?;
-    let tensors = SafeTensors::deserialize(file)?;
-    let floats = |name: &str| -> Result<Vec<f32>> {
-        let view = tensors.tensor(name)?;
-        ensure!(view.dtype() == Dtype::F32, "{name}");
-        let words = view.data().chunks_exact(4);
-        Ok(words.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
-    };
-    let read = |kind: &str, name: &str, count: usize| -> Result<Vec<f32>> {
-        let values = floats(&format!("{kind}.{name}"))?;
-        ensure!(values.len() == count, "{kind}.{name}");
-        Ok(values)
-    };
+    let saved = Saved::read(file)?;
     for (name, var) in network.trained() {
-        let values = read("trained", &name, var.elem_count())?;
+        let values = saved.exactly("trained", &name, var.elem_count())?;
         var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
     }
     let optimizer = AdamW::with(network, position.steps, |name, count| {
-        Ok((read("first", name, count)?, read("second", name, count)?))
+        Ok((saved.exactly("first", name, count)?, saved.exactly("second", name, count)?))
     })?;
-    Ok(State { position, optimizer, reference: floats(REFERENCE)? })
+    Ok(State { position, optimizer, reference: saved.floats(REFERENCE)? })
 }

@@ -1,18 +1,16 @@
 //! `vector calibrate`: a sweep over strengths on held-out questions, put among the vector's facts.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::levels::{self, Length, LevelQuestion, Rates};
+use super::load::{load, open_all};
 use super::{neutral, replies};
 use crate::learn::text::{Level, Source};
-use crate::model::checkpoint::Checkpoint;
-use crate::model::load::Checkpoints;
-use crate::model::vector::{Calibration, SweepPoint, Vector, file, open_for};
-use crate::model::{LoadOptions, Loader, Model};
+use crate::model::Model;
+use crate::model::vector::{Calibration, SweepPoint, file};
 use crate::platform::Problem;
 use crate::steer::Plan;
 
@@ -60,25 +58,6 @@ pub struct CalibrateArgs {
 pub fn strengths(most: f64, step: f64) -> Vec<f64> {
     let count = (most / step).round().max(1.0) as i64;
     (-count..=count).map(|i| i as f64 * step).collect()
-}
-
-/// Loads a model for measuring.
-///
-/// # Errors
-/// When it cannot be loaded.
-pub fn load(folder: &Path) -> Result<Model> {
-    Checkpoints
-        .load(folder, &LoadOptions::default(), &mut |_, _| true)
-        .with_context(|| Problem::new("cannot measure this model").at(folder))
-}
-
-/// The vectors of these files, fitted to a base.
-///
-/// # Errors
-/// When one cannot be opened or does not fit.
-pub fn open_all(files: &[PathBuf], base: &Path, any_base: bool) -> Result<Vec<Arc<Vector>>> {
-    let checkpoint = Checkpoint::open(base)?;
-    files.iter().map(|path| Ok(Arc::new(open_for(path, &checkpoint, any_base)?))).collect()
 }
 
 /// Measures, tells line by line, and stores.

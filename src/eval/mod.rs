@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod calibrate;
 pub mod levels;
+pub mod load;
 pub mod neutral;
 pub mod perplexity;
 pub mod replies;

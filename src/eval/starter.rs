@@ -1,8 +1,9 @@
 //! `eval starter`: the figures of models/starter/README.md.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::arguments::StarterArgs;
+use super::load::load;
 use super::perplexity::{self, Scored};
 use super::report::{self, Asked};
 use super::trigram::Trigram;
@@ -10,9 +11,7 @@ use super::{replies, wellformed};
 use crate::learn::base::corpus::Message;
 use crate::learn::random::Draws;
 use crate::learn::text::{Composer, Level, Part, Question, Source, held_out};
-use crate::model::load::Checkpoints;
-use crate::model::{LoadOptions, Loader, Model};
-use crate::platform::Problem;
+use crate::model::Model;
 use crate::steer::Plan;
 
 /// Longest answer that counts as ending by itself.
@@ -52,12 +51,6 @@ pub fn run(args: &StarterArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         tell(&format!("> {question}\n{}", answer.text));
     }
     Ok(())
-}
-
-fn load(folder: &std::path::Path) -> Result<Model> {
-    Checkpoints
-        .load(folder, &LoadOptions::default(), &mut |_, _| true)
-        .with_context(|| Problem::new("cannot measure this model").at(folder))
 }
 
 fn plan(args: &StarterArgs) -> Plan {

@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 
 use super::arguments::VectorsArgs;
-use crate::eval::calibrate::{load, open_all};
 use crate::eval::levels::{self, Length, LevelQuestion, Rates, Scores};
+use crate::eval::load::{load, open_all};
 use crate::eval::neutral;
 use crate::learn::preference::encoding::Encoded;
 use crate::learn::text::Source;

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use super::arguments::VectorsArgs;
 use super::bench::{Bench, DOMAINS, LENGTH, alone};
-use crate::eval::calibrate::{load, open_all};
 use crate::eval::levels::{self, Rates};
+use crate::eval::load::{load, open_all};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::vector::merge::{Share, merge};
 use crate::platform::Problem;

@@ -76,7 +76,7 @@ pub fn run(args: &ExtractArgs) -> Result<()> {
     let made = extract(&base, &aligned, &options, &mut progress::line("extracting"));
     progress::end();
     let (vector, facts, report) = made?;
-    write(&args.out.out, &vector, &facts, args.out.precision(), (&base, &aligned))?;
+    write(&args.out.out, &vector, &facts, args.out.precision.into(), (&base, &aligned))?;
 
     for name in &report.unmatched {
         eprintln!("only one of the models has `{name}`; it was left out");

@@ -34,7 +34,7 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     vector.name = args.out.name();
     facts.domain = args.out.domain.clone();
     facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    file::write(&args.out.out, &vector, &facts, args.out.precision())?;
+    file::write(&args.out.out, &vector, &facts, args.out.precision.into())?;
     let size = std::fs::metadata(&args.out.out).map_or(0, |facts| facts.len());
     let parts = count(vector.parts.len() as u64);
     put_line(&format!("{parts} parameters: wrote {}, {}", args.out.out.display(), bytes(size)))?;

@@ -11,11 +11,11 @@ mod progress;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use super::output::put_line;
 use crate::eval;
-use crate::model::vector::file;
+use crate::learn::base::export::Precision;
 
 /// What can be done with vectors.
 #[derive(Debug, Subcommand)]
@@ -61,13 +61,6 @@ fn calibrate(args: &eval::CalibrateArgs) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-/// The type of the numbers in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    F32,
-    F16,
-}
-
 /// Where a vector is written, and how.
 #[derive(Debug, Clone, Args)]
 struct OutArgs {
@@ -90,12 +83,5 @@ impl OutArgs {
         self.name.clone().unwrap_or_else(|| {
             self.out.file_stem().unwrap_or_default().to_string_lossy().into_owned()
         })
-    }
-
-    fn precision(&self) -> file::Precision {
-        match self.precision {
-            Precision::F32 => file::Precision::F32,
-            Precision::F16 => file::Precision::F16,
-        }
     }
 }

@@ -47,6 +47,10 @@ pub struct ModelFacts {
     /// The form in the file and the form in memory, as one short phrase each.
     pub stored_as: String,
     pub held_as: String,
+    /// Empty when memory holds exactly the numbers of the file, else the form they were rounded to:
+    /// `q8_0`.
+    #[serde(default)]
+    pub rounded_to: String,
     /// The device in use and, where it is not the best one, why.
     pub device: String,
     pub device_note: String,

@@ -9,6 +9,7 @@ pub mod language;
 pub mod linear;
 pub mod load;
 pub mod loaded;
+pub mod reward;
 pub mod runner;
 pub mod stores;
 pub mod tokenizer;

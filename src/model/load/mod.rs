@@ -48,6 +48,7 @@ impl Loader for Checkpoints {
             facts.cache_length = fitted.context_length;
             facts.cache_bytes = fitted.cache_bytes;
             facts.held_as = fitted.phrase;
+            facts.rounded_to = fitted.rounded_to;
         }
         Ok(facts)
     }
@@ -85,6 +86,7 @@ pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Resul
     facts.cache_length = decoder.context_length();
     facts.cache_bytes = fitted.cache_bytes;
     facts.held_as = fitted.phrase;
+    facts.rounded_to = fitted.rounded_to;
     facts.device = device.label;
     facts.device_note = device.note;
     match &template {

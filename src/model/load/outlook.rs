@@ -37,6 +37,8 @@ pub struct Fitted {
     pub form: WeightForm,
     /// What the window says of the weights.
     pub phrase: String,
+    /// Empty when every number is held as the file has it, else the form.
+    pub rounded_to: String,
     pub context_length: usize,
     pub weight_bytes: u64,
     pub cache_bytes: u64,
@@ -112,6 +114,7 @@ impl Outlook {
         Ok(Fitted {
             form: choice.form,
             phrase: choice.phrase,
+            rounded_to: if choice.exact { String::new() } else { choice.form.to_string() },
             context_length: wanted,
             weight_bytes,
             cache_bytes,

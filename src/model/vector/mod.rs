@@ -14,7 +14,7 @@ mod fit;
 pub mod merge;
 mod open;
 mod peft;
-mod values;
+pub(super) mod values;
 
 use std::collections::BTreeMap;
 

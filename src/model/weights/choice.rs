@@ -15,6 +15,8 @@ pub struct Choice {
     pub phrase: String,
     /// Bytes the weights will take in this form.
     pub bytes: u64,
+    /// Every number is held as the file has it.
+    pub exact: bool,
 }
 
 /// A weight matrix that has not been loaded.
@@ -106,7 +108,14 @@ pub fn choose_for(
             phrase.push_str(&format!(" ({smaller} would fit)"));
         }
     }
-    Ok(Choice { form, phrase, bytes: bytes(form) })
+    Ok(Choice { form, phrase, bytes: bytes(form), exact: is_exact(matrices, form) })
+}
+
+fn is_exact(matrices: &[Matrix], form: WeightForm) -> bool {
+    matrices.iter().all(|matrix| {
+        let held = form.held(matrix.stored, matrix.columns);
+        held == matrix.stored || held == StoredType::F32
+    })
 }
 
 /// One line on what a form does to these matrices.
@@ -125,10 +134,7 @@ fn phrase(matrices: &[Matrix], form: WeightForm, cpu: bool) -> String {
     if !others.is_empty() {
         phrase.push_str(&format!(", {} of {} matrices", others.join(", "), matrices.len()));
     }
-    let exact = matrices.iter().all(|matrix| {
-        let held = form.held(matrix.stored, matrix.columns);
-        held == matrix.stored || held == StoredType::F32
-    });
+    let exact = is_exact(matrices, form);
     if cpu && main.dense().is_some() {
         phrase.push_str("; own kernel");
     }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::shared::{Shared, Teller};
 use super::worker::{Work, panic_message};
 use super::{Event, Opening, Prompt, prompt, vectors};
-use crate::model::{Loader, vector};
+use crate::model::{FileKind, Loader, vector};
 
 /// A request that needs no model pass.
 pub enum Aside {
@@ -17,6 +17,7 @@ pub enum Aside {
     Scan { folders: Vec<PathBuf> },
     Inspect { path: PathBuf },
     InspectVector { path: PathBuf },
+    Identify { path: PathBuf },
     OpenVector { path: PathBuf, any_base: bool },
 }
 
@@ -41,6 +42,10 @@ pub fn run(
             Aside::InspectVector { path } => {
                 let outcome = contained(|| vector::about(&path).map(Box::new));
                 Event::VectorInspected { path, outcome }
+            }
+            Aside::Identify { path } => {
+                let kind = FileKind::of(&path);
+                Event::Identified { path, kind }
             }
             Aside::OpenVector { path, any_base } => {
                 match contained(|| open_vector(shared, loader, &path, any_base)) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::vectors::{RecipeVector, VectorFacts};
 use crate::decode::Passes;
 use crate::model::vector::About;
-use crate::model::{FoundModel, ModelFacts, SkippedModel};
+use crate::model::{FileKind, FoundModel, ModelFacts, SkippedModel};
 use crate::session::TokenTrace;
 use crate::steer::KvPolicy;
 
@@ -49,6 +49,8 @@ pub enum Event {
     Scanned { found: Vec<FoundModel>, skipped: Vec<SkippedModel> },
     /// Answer to `Request::InspectVector`: what it is, or why it is refused.
     VectorInspected { path: PathBuf, outcome: Result<Box<About>, String> },
+    /// Answer to `Request::Identify`.
+    Identified { path: PathBuf, kind: FileKind },
     /// Answer to `Request::Inspect`: facts without loading, or why it is refused.
     Inspected { path: PathBuf, outcome: Result<Box<ModelFacts>, String> },
 }

@@ -98,6 +98,7 @@ impl EngineHandle {
             Request::Count { ticket, prompt } => self.aside(Aside::Count { ticket, prompt }),
             Request::Scan { folders } => self.aside(Aside::Scan { folders }),
             Request::InspectVector { path } => self.aside(Aside::InspectVector { path }),
+            Request::Identify { path } => self.aside(Aside::Identify { path }),
             Request::Inspect { path } => self.aside(Aside::Inspect { path }),
             Request::AddVector { path, any_base } => self.open_vector(path, any_base),
             Request::RemoveVector { path } => self.work(Work::RemoveVector { path }),

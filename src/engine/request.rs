@@ -31,6 +31,9 @@ pub enum Request {
     /// Say what a vector's file or a LoRA adapter's folder is; answered by
     /// `Event::VectorInspected`.
     InspectVector { path: PathBuf },
+    /// Say whether a path that was handed over is a model or a vector; answered by
+    /// `Event::Identified`.
+    Identify { path: PathBuf },
     /// Open a vector for the model in memory and put it beside the weights at strength 0, also
     /// while a reply is under way; answered by `Event::VectorAdded` or `VectorFailed`. Strengths
     /// are the plan's. Adding a path again reads it anew.

@@ -63,6 +63,9 @@ pub struct ModelFacts {
     pub system_folded: bool,
     /// The model's own recommended sampling, as far as its files say.
     pub recommended: Option<GenerationDefaults>,
+    /// The vectors that came with it.
+    #[serde(default)]
+    pub vectors: Vec<PathBuf>,
     /// Family parameters worth showing, name and value.
     pub details: Vec<(String, String)>,
 }

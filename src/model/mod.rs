@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod decoder;
 pub mod device;
 pub mod facts;
+pub mod kind;
 pub mod language;
 pub mod linear;
 pub mod load;
@@ -19,6 +20,7 @@ pub mod vector;
 pub mod weights;
 
 pub use facts::{FoundModel, GenerationDefaults, LoadOptions, ModelFacts, SkippedModel};
+pub use kind::FileKind;
 pub use language::{Language, Template, TextStream, Vocabulary};
 pub use loaded::{DoesNotFit, Loader, Model, Progress};
 pub use runner::{Runner, StepOutput, Wanted};

@@ -362,6 +362,7 @@ impl Loader for ToyLoader {
             stored_as: "nothing".into(),
             held_as: "f32".into(),
             device: "CPU".into(),
+            vectors: super::vector::beside(path),
             ..ModelFacts::default()
         })
     }

@@ -183,6 +183,7 @@ impl EngineState {
             Event::Counted { .. }
             | Event::PlanRefused { .. }
             | Event::VectorInspected { .. }
+            | Event::Identified { .. }
             | Event::VectorFailed { .. } => {}
         }
     }

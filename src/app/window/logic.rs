@@ -11,6 +11,7 @@ use super::draw::needs_tokens;
 use super::jobs::Question;
 use super::state::Window;
 use crate::engine::{Event, Outcome, Request};
+use crate::model::FileKind;
 use crate::session::{Ask, ExportFormat, FinishedNode, NodeState};
 use crate::ui::Command;
 
@@ -105,14 +106,18 @@ impl Window {
             }
             Event::ReplyFailed { id, message } => self.fail_reply(id, message),
             Event::PlanRefused { message, .. } => self.panels.toasts.warn(message),
+            Event::VectorAdded(facts) => self.put_checked_vector(&facts.path),
             Event::VectorFailed { path, message } => self.refuse_vector(path, message),
+            Event::Identified { path, kind: FileKind::Vector } => self.add_vector(&path),
+            Event::Identified { path, kind: FileKind::Model } => {
+                self.run(Command::OpenModel(path));
+            }
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
             Event::Scanned { .. } => self.open_bundled(),
             Event::Inspected { .. }
             | Event::LoadProgress { .. }
             | Event::ReplyStarted { .. }
-            | Event::VectorAdded(_)
             | Event::VectorRemoved { .. }
             | Event::StrengthsChanged { .. }
             | Event::Prefill { .. } => {}
@@ -176,9 +181,9 @@ impl Window {
     }
 
     fn take_dropped(&mut self, context: &Context) {
-        let dropped = context.input(|input| input.raw.dropped_files.first().cloned());
-        if let Some(file) = dropped {
-            self.run(Command::OpenModel(file.path().to_owned()));
+        // What they are is looked up beside the window: it takes reading.
+        for file in context.input(|input| input.raw.dropped_files.clone()) {
+            self.tell(Request::Identify { path: file.path().to_owned() });
         }
     }
 

@@ -8,6 +8,7 @@ use super::text::folds_system;
 use crate::model::chat_template::ChatTemplate;
 use crate::model::checkpoint::{Checkpoint, describe};
 use crate::model::decoder::DecoderSpec;
+use crate::model::vector;
 use crate::model::weights::{self, Matrix, WeightForm};
 use crate::model::{DoesNotFit, LoadOptions, ModelFacts};
 use crate::platform::Problem;
@@ -68,6 +69,7 @@ pub fn outlook(checkpoint: &Checkpoint) -> Result<Outlook> {
     let mut facts = describe(checkpoint);
     facts.context_length = spec.context_length;
     facts.family = spec.family.name().to_owned();
+    facts.vectors = vector::beside(&checkpoint.path);
     // One that cannot be read is told of when the model is loaded.
     if let Ok(Some(template)) = ChatTemplate::from_checkpoint(checkpoint)
         && folds_system(&template)

@@ -6,6 +6,7 @@
 mod about;
 pub mod algebra;
 pub mod bake;
+mod beside;
 pub mod extract;
 mod facts;
 pub mod file;
@@ -21,9 +22,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 
 pub use about::{About, about};
+pub use beside::beside;
 pub use facts::{Calibration, Facts, Kind, SweepPoint};
 pub use fingerprint::fingerprint;
 pub use open::{is_vector, open, open_for, open_with_facts};
+pub use peft::{holds_adapter, is_of_adapter};
 
 use crate::model::checkpoint::element_count;
 

@@ -51,10 +51,12 @@ pub struct VectorsState {
     held: Option<(i64, Vec<VectorSetting>)>,
 }
 
-/// A vector of the plan and what is known of it.
+/// A vector of the list and what is known of it.
 pub(super) struct Line<'a> {
-    pub setting: &'a VectorSetting,
+    pub setting: VectorSetting,
     pub known: Option<&'a Known>,
+    /// It lies beside the model, and stays on the list.
+    pub came_with_model: bool,
 }
 
 impl Line<'_> {
@@ -97,29 +99,30 @@ pub fn vectors_ui(
         state.held = None;
     }
     heading_ui(ui, view.conversation, &mut plan, state);
-    if plan.vectors.is_empty() {
+    let lines = lines(view);
+    if lines.is_empty() {
         let hint = "Each moves the model along one domain";
         let hint = RichText::new(hint).small().color(tokens(ui).text_weak);
         ui.add(egui::Label::new(hint).wrap());
     }
     let was_dragging = std::mem::take(&mut state.is_dragging);
-    for (at, setting) in view.plan.vectors.iter().enumerate() {
-        let line = Line { setting, known: view.known.get(&setting.path) };
-        let deed = ui.push_id(("vector", at), |ui| row::row_ui(ui, &line, view.model)).inner;
+    for line in &lines {
+        let path = &line.setting.path;
+        let deed = ui.push_id(("vector", path), |ui| row::row_ui(ui, line, view.model)).inner;
         match deed {
             Some(Deed::Strength(strength)) => {
-                plan.vectors[at].strength = strength;
+                setting_of(&mut plan, path).strength = strength;
                 state.held = None;
             }
             Some(Deed::Drag(strength)) => {
                 state.is_dragging = true;
-                if plan.vectors[at].strength != strength {
-                    plan.vectors[at].strength = strength;
+                if line.setting.strength != strength {
+                    setting_of(&mut plan, path).strength = strength;
                     state.held = None;
                 }
             }
-            Some(Deed::AnyBase) => plan.vectors[at].any_base = true,
-            Some(Deed::Remove) => commands.push(Command::RemoveVector(setting.path.clone())),
+            Some(Deed::AnyBase) => setting_of(&mut plan, path).any_base = true,
+            Some(Deed::Remove) => commands.push(Command::RemoveVector(path.clone())),
             None => {}
         }
     }
@@ -129,7 +132,7 @@ pub fn vectors_ui(
     if add.on_hover_text(hover).clicked() {
         commands.push(Command::ChooseVector);
     }
-    if !plan.vectors.is_empty() {
+    if !lines.is_empty() {
         ui.add_space(space::S);
         policy::policy_ui(ui, &mut plan, view.history_tokens, view.last_change);
     }
@@ -139,6 +142,35 @@ pub fn vectors_ui(
     } else if is_changed || was_dragging {
         commands.push(Command::SetPlan(plan));
     }
+}
+
+/// The vectors that came with the model, then those the person put on; in this order whatever is
+/// dialled, so that no row moves from under a hand.
+fn lines<'a>(view: &VectorsView<'a>) -> Vec<Line<'a>> {
+    let came = view.model.map_or(&[][..], |model| &model.vectors);
+    let own = view.plan.vectors.iter().filter(|setting| !came.contains(&setting.path)).cloned();
+    let dialled = |path: &PathBuf| {
+        let set = view.plan.vectors.iter().find(|setting| setting.path == *path);
+        set.cloned().unwrap_or_else(|| VectorSetting::new(path, 0.0))
+    };
+    let settings =
+        came.iter().map(|path| (dialled(path), true)).chain(own.map(|setting| (setting, false)));
+    settings
+        .map(|(setting, came_with_model)| {
+            let known = view.known.get(&setting.path);
+            Line { setting, known, came_with_model }
+        })
+        .collect()
+}
+
+/// What a plan says of a vector, which comes into it with this.
+fn setting_of<'a>(plan: &'a mut Plan, path: &Path) -> &'a mut VectorSetting {
+    let held = plan.vectors.iter().position(|setting| setting.path == path);
+    let at = held.unwrap_or_else(|| {
+        plan.vectors.push(VectorSetting::new(path, 0.0));
+        plan.vectors.len() - 1
+    });
+    &mut plan.vectors[at]
 }
 
 /// The heading, and beside it the switch that turns all of them off and on again.
@@ -198,6 +230,40 @@ mod tests {
         assert_eq!(name_of(&about("run 7", " ")), "Run 7");
         assert_eq!(name_of(&about("", "")), "Vector");
         assert_eq!(file_name(Path::new("/a/legal.safetensors")), "legal");
+    }
+
+    #[test]
+    fn what_came_with_the_model_is_listed_first_and_stays_in_its_place() {
+        let model = ModelFacts { vectors: vec!["a".into(), "b".into()], ..ModelFacts::default() };
+        let mut plan = Plan { vectors: vec![VectorSetting::new("own", 0.5)], ..Plan::default() };
+        let known = BTreeMap::new();
+        let listed = |plan: &Plan| {
+            let view = VectorsView {
+                plan,
+                known: &known,
+                model: Some(&model),
+                history_tokens: 0,
+                last_change: None,
+                conversation: 1,
+            };
+            let lines = lines(&view);
+            lines
+                .iter()
+                .map(|line| (line.name(), line.setting.strength, line.came_with_model))
+                .collect::<Vec<_>>()
+        };
+        let line = |name: &str, strength, came| (name.to_owned(), strength, came);
+        assert_eq!(
+            listed(&plan),
+            [line("a", 0.0, true), line("b", 0.0, true), line("own", 0.5, false)]
+        );
+        setting_of(&mut plan, Path::new("b")).strength = -0.5;
+        setting_of(&mut plan, Path::new("b")).strength = -1.0;
+        assert_eq!(plan.vectors.len(), 2, "once in the plan, however often it is dialled");
+        assert_eq!(
+            listed(&plan),
+            [line("a", 0.0, true), line("b", -1.0, true), line("own", 0.5, false)]
+        );
     }
 
     #[test]

@@ -41,7 +41,9 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
             ui.spacing_mut().item_spacing.x = 2.0;
             let remove = format!("Remove {name}");
             let hover = "Take it off the list; its file stays";
-            if icons::button_sized(ui, Icon::Close, &remove, hover, 22.0, None).clicked() {
+            if !line.came_with_model
+                && icons::button_sized(ui, Icon::Close, &remove, hover, 22.0, None).clicked()
+            {
                 deed = Some(Deed::Remove);
             }
             if strength == 0.0 {

@@ -1,7 +1,6 @@
 //! Choosing, loading, cancelling, refusing a model.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use crossbeam_channel::bounded;
 use egui::{Key, Modifiers};
@@ -63,19 +62,8 @@ fn loading_can_be_cancelled() {
 
 #[test]
 fn a_file_dropped_on_the_window_is_opened() {
-    #[derive(Debug)]
-    struct Dropped(PathBuf);
-    impl egui::DroppedFile for Dropped {
-        fn path(&self) -> &Path {
-            &self.0
-        }
-        fn bytes(&self) -> Result<Vec<u8>, String> {
-            Err("only the path is asked for".into())
-        }
-    }
     let mut stage = Stage::open(Setup::without_model());
-    let file = Arc::new(Dropped(PathBuf::from("dropped model")));
-    stage.harness.input_mut().dropped_files.push(file);
+    stage.drop_files(&["dropped model".into()]);
     stage.until("it is loaded", |stage| stage.sees("Ready"));
     assert!(stage.shows("dropped model"));
 }

@@ -138,6 +138,13 @@ impl Stage {
         self.folder.path()
     }
 
+    /// Lets files fall on the window.
+    pub fn drop_files(&mut self, paths: &[PathBuf]) {
+        let files = paths.iter().map(|path| Arc::new(Dropped(path.clone())) as _);
+        self.harness.input_mut().dropped_files.extend(files);
+        self.settle();
+    }
+
     /// Steps until something holds; the threads' wake-ups are what is waited for in between.
     pub fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         let give_up = Instant::now() + Duration::from_secs(60);
@@ -263,6 +270,18 @@ impl Stage {
         self.until("the reply is whole", |stage| {
             stage.sees("Ready") && !stage.harness.state().is_replying()
         });
+    }
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("only the path is asked for".into())
     }
 }
 

@@ -73,6 +73,58 @@ fn a_vector_is_put_on_the_list_dialled_reset_and_taken_off() {
 }
 
 #[test]
+fn vectors_and_adapters_dropped_on_the_window_come_onto_the_list() {
+    let mut stage = Stage::new();
+    let legal = vector(stage.path(), "legal", "toy model", false);
+    let adapter = stage.path().join("calm");
+    std::fs::create_dir(&adapter).unwrap();
+    std::fs::write(adapter.join("adapter_config.json"), r#"{"peft_type": "LORA"}"#).unwrap();
+    stage.drop_files(&[legal, adapter]);
+    stage.until("both are on the list", |stage| {
+        stage.sees("Remove Legal") && stage.sees("Remove Calm")
+    });
+    assert_eq!((stage.slider("Legal"), stage.slider("Calm")), (0.0, 0.0));
+
+    // What does not fit stays off the list, and one line says why; the talk goes on.
+    let misfit = vector(stage.path(), "misfit", "toy model", false);
+    stage.drop_files(&[misfit]);
+    stage.until("it is refused", |stage| stage.shows("does not fit this model"));
+    assert!(!stage.sees("Remove Misfit"), "{}", stage.text());
+    stage.set_slider("Legal", 0.5);
+    stage.talk("Still there?");
+    assert!(stage.sees("Ready"));
+}
+
+#[test]
+fn vectors_that_came_with_the_model_are_listed_and_stay_on_the_list() {
+    let setup = Setup::without_model();
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let model = folder.path().join("bundled");
+    std::fs::create_dir_all(model.join("vectors")).unwrap();
+    vector(&model.join("vectors"), "medical", "bundled", true);
+    vector(&model.join("vectors"), "legal", "bundled", false);
+    let mut stage = Stage::reopen(setup, folder);
+    assert!(!stage.shows("Medical"));
+    stage.drop_files(std::slice::from_ref(&model));
+    stage.until("they are listed", |stage| stage.sees("Legal") && stage.sees("Medical"));
+    assert_eq!((stage.slider("Legal"), stage.slider("Medical")), (0.0, 0.0));
+    assert!(!stage.sees("Remove Medical") && !stage.shows("Made with"), "{}", stage.text());
+    stage.set_slider("Medical", 0.75);
+    stage.talk("What helps?");
+    let path = model.join("vectors/medical.safetensors");
+    stage.drop_files(&[path]);
+    stage.until("it says so", |stage| stage.shows("“Medical” is on the list already"));
+
+    let folder = stage.close();
+    let database = rusqlite::Connection::open(folder.path().join("tiller.db")).unwrap();
+    let sql = "SELECT recipe FROM node WHERE role = 'assistant'";
+    let recipe: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    let recipe: Recipe = serde_json::from_str(&recipe).unwrap();
+    let names: Vec<_> = recipe.vectors.iter().map(|vector| vector.name.as_str()).collect();
+    assert_eq!(names, ["medical"], "the reply was steered by it alone");
+}
+
+#[test]
 fn changes_of_dials_can_be_undone_and_done_again() {
     let mut stage = with_medical(Setup::default());
     let pause = |stage: &mut Stage| stage.harness.run_steps(30);

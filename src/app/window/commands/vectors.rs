@@ -4,19 +4,17 @@ use std::path::{Path, PathBuf};
 
 use crate::app::window::state::Window;
 use crate::engine::Request;
-use crate::model::vector::About;
+use crate::model::vector::{About, is_of_adapter};
 use crate::steer::VectorSetting;
 use crate::ui::Command;
 use crate::ui::vectors::{Known, file_name, name_of};
 
-/// Files of a LoRA adapter's folder that stand for the folder when one of them is chosen.
-const OF_AN_ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
-
 impl Window {
-    /// Has a vector looked at; it comes onto the list when it is one.
+    /// Has a vector looked at and fitted to the model in memory; it comes onto the list when it is
+    /// one and fits.
     pub(in crate::app::window) fn add_vector(&mut self, chosen: &Path) {
         let path = folder_of_adapter(chosen);
-        if self.chat.plan.vectors.iter().any(|vector| vector.path == path) {
+        if self.lists_vector(&path) {
             let name = self.name_of_vector(&path);
             self.panels.toasts.info(format!("“{name}” is on the list already"));
             return;
@@ -31,30 +29,52 @@ impl Window {
         path: PathBuf,
         outcome: Result<Box<About>, String>,
     ) {
-        let was_added = self.adding_vectors.contains(&path);
-        self.adding_vectors.retain(|adding| *adding != path);
+        let is_added = self.adding_vectors.contains(&path);
         match outcome {
-            Err(why) if was_added => self.panels.toasts.error(why),
+            Err(why) if is_added => self.give_vector_up(&path, why),
             Err(why) => {
                 self.vectors.insert(path, Known::Refused(why));
             }
             Ok(about) => {
                 self.vectors.insert(path.clone(), Known::About(about));
-                if was_added {
-                    // Off until it is turned up: nothing changes unasked.
-                    self.put_vector(VectorSetting::new(path, 0.0));
+                if is_added && self.engine.model.is_some() {
+                    // Whether its shapes fit; the base it names is a matter for its row.
+                    self.tell(Request::AddVector { path, any_base: true });
+                } else if is_added {
+                    self.put_checked_vector(&path);
                 }
             }
         }
     }
 
+    /// The model takes it.
+    pub(in crate::app::window) fn put_checked_vector(&mut self, path: &Path) {
+        if self.adding_vectors.iter().any(|adding| adding == path) {
+            self.adding_vectors.retain(|adding| adding != path);
+            // Off until it is turned up: nothing changes unasked.
+            self.put_vector(VectorSetting::new(path, 0.0));
+        }
+    }
+
     /// The engine cannot use it: said beside it where it is on the list.
     pub(in crate::app::window) fn refuse_vector(&mut self, path: PathBuf, why: String) {
-        if self.chat.plan.vectors.iter().any(|vector| vector.path == path) {
+        if self.lists_vector(&path) {
             self.vectors.insert(path, Known::Refused(why));
         } else {
-            self.panels.toasts.error(why);
+            self.give_vector_up(&path, why);
         }
+    }
+
+    fn give_vector_up(&mut self, path: &Path, why: String) {
+        self.adding_vectors.retain(|adding| adding != path);
+        self.vectors.remove(path);
+        self.panels.toasts.error(why);
+    }
+
+    /// It is on the list: dialled in this conversation, or come with the model.
+    fn lists_vector(&self, path: &Path) -> bool {
+        let came = self.engine.model.iter().flat_map(|model| &model.vectors);
+        self.chat.plan.vectors.iter().map(|vector| &vector.path).chain(came).any(|at| at == path)
     }
 
     /// Another model may take what the last one refused.
@@ -85,11 +105,12 @@ impl Window {
         self.panels.toasts.offer(format!("“{name}” is off the list"), "Undo", undo);
     }
 
-    /// Has the vectors of the plan looked at that nothing is known of yet.
+    /// Has the listed vectors looked at that nothing is known of yet.
     pub(in crate::app::window) fn look_at_vectors(&mut self) {
         let is_new = |path: &&PathBuf| !self.vectors.contains_key(*path);
+        let came = self.engine.model.iter().flat_map(|model| &model.vectors);
         let paths = self.chat.plan.vectors.iter().map(|vector| &vector.path);
-        let new: Vec<PathBuf> = paths.filter(is_new).cloned().collect();
+        let new: Vec<PathBuf> = paths.chain(came).filter(is_new).cloned().collect();
         for path in new {
             self.vectors.insert(path.clone(), Known::Reading);
             self.tell(Request::InspectVector { path });
@@ -105,10 +126,8 @@ impl Window {
 }
 
 fn folder_of_adapter(chosen: &Path) -> PathBuf {
-    let is_of_adapter =
-        chosen.file_name().is_some_and(|name| OF_AN_ADAPTER.iter().any(|known| name == *known));
     match chosen.parent() {
-        Some(folder) if is_of_adapter => folder.to_path_buf(),
+        Some(folder) if is_of_adapter(chosen) => folder.to_path_buf(),
         _ => chosen.to_path_buf(),
     }
 }
@@ -119,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_file_of_an_adapter_stands_for_its_folder() {
-        for name in OF_AN_ADAPTER {
+        for name in ["adapter_config.json", "adapter_model.safetensors"] {
             let chosen = Path::new("/adapters/calm").join(name);
             assert_eq!(folder_of_adapter(&chosen), Path::new("/adapters/calm"));
         }

@@ -22,6 +22,16 @@ use crate::platform::Problem;
 pub(super) const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 
+/// True for a file that stands for the adapter's folder it lies in.
+pub fn is_of_adapter(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == CONFIG || name == WEIGHTS)
+}
+
+/// True for a folder with an adapter in it, or with sub-folders of adapters.
+pub fn holds_adapter(folder: &Path) -> bool {
+    !matches!(find(folder), Ok(None))
+}
+
 /// The folder that holds the adapter: the one given, or its only sub-folder with one (PEFT writes
 /// adapters of other names than `default` into sub-folders). `None` when there is none.
 pub(super) fn find(folder: &Path) -> Result<Option<PathBuf>> {

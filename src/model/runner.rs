@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::reward::Adapter;
 use super::vector::Vector;
 use crate::platform::Problem;
 
@@ -19,6 +20,15 @@ pub struct StepOutput {
     pub logits: Vec<f32>,
     /// Row-major `[rows, hidden_size]`, f32, after the final norm.
     pub hidden: Vec<f32>,
+    /// `[rows]`, what the text up to this row's token is thought to be worth, in the adapter's own
+    /// units; empty without an adapter. Not always finite: the adapter decides.
+    pub reward: Vec<f32>,
+    /// Expert minus anti-expert logits, row-major `[rows, vocab_size]`; empty where the adapter has
+    /// no such heads.
+    pub detox: Vec<f32>,
+    /// The tokens drafted for the positions behind the next one, row-major `[rows, drafts]`; empty
+    /// where the adapter drafts none.
+    pub drafts: Vec<u32>,
 }
 
 impl StepOutput {
@@ -76,6 +86,20 @@ pub trait Runner: Send {
     fn gather(&mut self, parents: &[usize]) -> Result<()>;
     /// Forgets every position from `len` on. Below the shared length the rows collapse to one.
     fn truncate(&mut self, len: usize) -> Result<()>;
+    /// Puts a reward adapter's inserted stream beside the layers in place of the one that was, or
+    /// takes it away. Nothing the model computes itself changes by a bit. What the cache holds is
+    /// forgotten when one is put there: it has no inserted keys and values.
+    ///
+    /// Errors when the adapter's tensors are not those of this model; what was there then stays.
+    fn insert(&mut self, adapter: Option<&Adapter>) -> Result<()> {
+        match adapter {
+            None => Ok(()),
+            Some(adapter) => {
+                let what = format!("this model takes no adapter such as {}", adapter.facts.name);
+                Err(Problem::new(what).into())
+            }
+        }
+    }
     /// Puts alignment vectors beside the weights, in place of those that were, all at strength 0.
     /// The weights and the cache stay as they are.
     ///

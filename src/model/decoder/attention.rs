@@ -9,6 +9,7 @@ use candle_core::{CpuStorage, D, InplaceOp1, Layout, Tensor};
 
 use super::cache::{Held, Tails};
 use super::kernel::{self, Part};
+use super::spec::DecoderSpec;
 use super::{activation, host};
 
 /// Most scores one block of a prefill may have: 32 MiB of them.
@@ -24,6 +25,16 @@ pub(super) struct Scoring {
 }
 
 impl Scoring {
+    /// As one layer of a model has it.
+    pub(super) fn of(spec: &DecoderSpec, layer: usize) -> Self {
+        let settings = spec.layers[layer];
+        Self {
+            scale: settings.attention_scale,
+            soft_cap: spec.attention_soft_cap,
+            window: settings.window,
+        }
+    }
+
     /// The first key the query at `position` sees.
     pub(super) fn first_key(self, position: usize) -> usize {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))

@@ -27,6 +27,24 @@ pub(super) struct Block {
     pub(super) mlp_post_norm: Option<Norm>,
 }
 
+/// What one layer computed on its way: shared references for whatever reads along. Rows as in `x`.
+pub(super) struct Seen {
+    /// The layer's input behind the attention's norm.
+    pub(super) normed: Tensor,
+    /// Every head's output, side by side: what the output projection reads.
+    pub(super) heads: Tensor,
+    /// The output projection's result, before any post norm.
+    pub(super) attended: Tensor,
+    /// The residual stream between attention and MLP.
+    pub(super) middle: Tensor,
+    /// The same behind the MLP's norm.
+    pub(super) mlp_normed: Tensor,
+    /// What the MLP's last projection reads.
+    pub(super) inner: Tensor,
+    /// Its result, before any post norm.
+    pub(super) mlp_out: Tensor,
+}
+
 /// What a pass knows at every layer.
 pub(super) struct Pass<'a> {
     pub(super) spec: &'a DecoderSpec,
@@ -41,26 +59,31 @@ pub(super) struct Pass<'a> {
 }
 
 impl Block {
-    /// `[count, hidden]` to the same, writing this layer's keys and values into the cache.
+    /// `[count, hidden]` to the same, writing this layer's keys and values into the cache; and what
+    /// was seen on the way.
     pub(super) fn forward(
         &self,
         x: &Tensor,
         layer: usize,
         pass: &Pass<'_>,
         cache: &mut Cache,
-    ) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x, pass.plain)?;
-        let mixed = self.attention(&normed, layer, pass, cache)?;
-        let x = (x + post_normed(mixed, self.attention_post_norm.as_ref(), pass.plain)?)?;
+    ) -> Result<(Tensor, Seen)> {
+        let plain = pass.plain;
+        let normed = self.attention_norm.forward(x, plain)?;
+        let heads = self.attention(&normed, layer, pass, cache)?;
+        let attended = self.output.forward(&heads)?;
+        let middle = (x + post_normed(&attended, self.attention_post_norm.as_ref(), plain)?)?;
 
-        let normed = self.mlp_norm.forward(&x, pass.plain)?;
+        let mlp_normed = self.mlp_norm.forward(&middle, plain)?;
         let projected: Vec<Tensor> =
-            self.gate_up.iter().map(|linear| linear.forward(&normed)).collect::<Result<_>>()?;
-        let inner = activation::activate(pass.spec.mlp, &projected, pass.plain)?;
-        let out = self.down.forward(&inner)?;
-        Ok((x + post_normed(out, self.mlp_post_norm.as_ref(), pass.plain)?)?)
+            self.gate_up.iter().map(|linear| linear.forward(&mlp_normed)).collect::<Result<_>>()?;
+        let inner = activation::activate(pass.spec.mlp, &projected, plain)?;
+        let mlp_out = self.down.forward(&inner)?;
+        let out = (&middle + post_normed(&mlp_out, self.mlp_post_norm.as_ref(), plain)?)?;
+        Ok((out, Seen { normed, heads, attended, middle, mlp_normed, inner, mlp_out }))
     }
 
+    /// Every head's output, side by side.
     fn attention(
         &self,
         x: &Tensor,
@@ -96,23 +119,19 @@ impl Block {
         let new_values = keys(value_column, None, None).split(of_values, pass.plain)?;
         let held = cache.write(layer, &new_keys, &new_values)?;
 
-        let scoring = Scoring {
-            scale: settings.attention_scale,
-            soft_cap: spec.attention_soft_cap,
-            window: settings.window,
-        };
+        let scoring = Scoring::of(spec, layer);
         let mixed = if pass.prefill && pass.count > 1 {
             attention::prefill(&queries, &held, pass.count, scoring, pass.plain)?
         } else {
             attention::step(&queries, &held, pass.count, scoring, pass.plain)?
         };
-        self.output.forward(&heads::join(&mixed, pass.count, pass.plain)?)
+        heads::join(&mixed, pass.count, pass.plain)
     }
 }
 
-fn post_normed(x: Tensor, norm: Option<&Norm>, plain: bool) -> Result<Tensor> {
+fn post_normed(x: &Tensor, norm: Option<&Norm>, plain: bool) -> Result<Tensor> {
     match norm {
-        None => Ok(x),
-        Some(norm) => norm.forward(&x, plain),
+        None => Ok(x.clone()),
+        Some(norm) => norm.forward(x, plain),
     }
 }

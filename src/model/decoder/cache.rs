@@ -63,6 +63,11 @@ impl Cache {
         Self { rows: Rows::new(), frame, layers }
     }
 
+    /// What all buffers have in common.
+    pub(super) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// Most positions a row may hold.
     pub(super) fn capacity(&self) -> usize {
         self.frame.capacity
@@ -131,6 +136,14 @@ impl Cache {
     pub(super) fn truncate(&mut self, len: usize) {
         self.rows.truncate(len);
         self.drop_empty_tails();
+    }
+
+    /// Everything the buffers hold, for tests that compare bits.
+    #[cfg(test)]
+    pub(super) fn values(&self) -> Vec<Vec<f32>> {
+        let tensors = self.layers.iter().flatten().flat_map(|held| [&held.shared, &held.tails]);
+        let values = |tensor: &Tensor| tensor.flatten_all().and_then(|all| all.to_vec1());
+        tensors.flatten().map(|tensor| values(tensor).unwrap_or_default()).collect()
     }
 
     /// Empty tails may be of another number of rows by the next step.

@@ -91,6 +91,7 @@ impl Decoder {
             names,
             input_first: checkpoint.tensors.values().any(|tensor| tensor.input_first),
             attached: Attached::default(),
+            inserted: None,
         })
     }
 }

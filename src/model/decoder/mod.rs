@@ -14,6 +14,7 @@ mod families;
 mod fields;
 mod heads;
 mod host;
+mod inserted;
 mod kernel;
 mod lanes;
 mod limits;
@@ -29,6 +30,7 @@ mod tests;
 mod vectors;
 
 pub use estimate::MemoryEstimate;
+pub use inserted::initialise;
 pub(crate) use names::is_known_surplus;
 pub use rope::{RopeScaling, RopeSpec};
 pub use run::Decoder;

@@ -11,11 +11,13 @@ use super::cache::Cache;
 use super::embedding::Lookup;
 use super::heads::Angles;
 use super::host;
+use super::inserted::{Inserted, Signals};
 use super::names::Names;
 use super::norm::Norm;
 use super::spec::DecoderSpec;
 use super::vectors::Attached;
 use crate::model::linear::Linear;
+use crate::model::reward::Adapter;
 use crate::model::runner::{Runner, StepOutput, Wanted};
 use crate::model::vector::Vector;
 use crate::platform::Problem;
@@ -41,6 +43,8 @@ pub struct Decoder {
     pub(super) input_first: bool,
     /// The alignment vectors beside the weights.
     pub(super) attached: Attached,
+    /// A reward adapter's stream beside the layers, with keys and values of its own.
+    pub(super) inserted: Option<Inserted>,
 }
 
 impl Decoder {
@@ -72,6 +76,14 @@ impl Decoder {
             .into());
         }
         Ok(())
+    }
+
+    /// Keeps the inserted keys and values in step with the original ones.
+    fn each_cache(&mut self, change: impl Fn(&mut Cache)) {
+        change(&mut self.cache);
+        if let Some(inserted) = &mut self.inserted {
+            change(&mut inserted.cache);
+        }
     }
 
     /// Embeds ids at their positions: `[ids, hidden]`.
@@ -106,22 +118,41 @@ impl Decoder {
             plain: self.plain,
         };
         let mut x = self.embed(ids, &positions)?;
+        let mut stream = None;
         for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, layer, &pass, &mut self.cache)?;
+            let (out, seen) = block.forward(&x, layer, &pass, &mut self.cache)?;
+            if let Some(inserted) = &mut self.inserted {
+                stream = inserted.follow(stream, &x, &seen, layer, &pass)?;
+            }
+            x = out;
         }
         if wanted == Wanted::Last && prefill {
-            x = x.narrow(0, ids.len() - 1, 1)?;
+            let last = |all: &Tensor| all.narrow(0, ids.len() - 1, 1);
+            x = last(&x)?;
+            stream = stream.as_ref().map(last).transpose()?;
         }
         let hidden = self.final_norm.forward(&x, self.plain)?;
+        let signals = match (&self.inserted, &stream) {
+            (Some(inserted), Some(stream)) => inserted.signals(stream, &x, &hidden, self.plain)?,
+            _ => Signals::default(),
+        };
         let mut logits = to_host(&self.head.forward(&hidden)?)?;
         if let Some(cap) = self.spec.logit_soft_cap {
             activation::soft_cap(&mut logits, cap);
         }
-        Ok(StepOutput { rows: hidden.dim(0)?, logits, hidden: to_host(&hidden)? })
+        let Signals { reward, detox, drafts } = signals;
+        Ok(StepOutput {
+            rows: hidden.dim(0)?,
+            logits,
+            hidden: to_host(&hidden)?,
+            reward,
+            detox,
+            drafts,
+        })
     }
 }
 
-fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
+pub(super) fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
     if host::is_here(tensor) && tensor.is_contiguous() {
         return host::read(tensor, <[f32]>::to_vec);
     }
@@ -163,7 +194,7 @@ impl Runner for Decoder {
         }
         self.check_ids(ids, ids.len())?;
         let output = self.pass(ids, true, wanted)?;
-        self.cache.rows.append_shared(ids);
+        self.each_cache(|cache| cache.rows.append_shared(ids));
         Ok(output)
     }
 
@@ -175,21 +206,31 @@ impl Runner for Decoder {
         }
         self.check_ids(ids, 1)?;
         let output = self.pass(ids, false, Wanted::All)?;
-        if rows == 1 {
-            self.cache.rows.append_shared(ids);
-        } else {
-            self.cache.rows.append_tails(ids);
-        }
+        self.each_cache(|cache| match rows {
+            1 => cache.rows.append_shared(ids),
+            _ => cache.rows.append_tails(ids),
+        });
         Ok(output)
     }
 
     fn gather(&mut self, parents: &[usize]) -> Result<()> {
-        self.cache.gather(parents)
+        self.cache.gather(parents)?;
+        let Some(inserted) = &mut self.inserted else { return Ok(()) };
+        let mirrored = inserted.cache.gather(parents);
+        if mirrored.is_err() {
+            // The two must hold the same rows, if need be none.
+            self.each_cache(|cache| cache.truncate(0));
+        }
+        mirrored
     }
 
     fn truncate(&mut self, len: usize) -> Result<()> {
-        self.cache.truncate(len);
+        self.each_cache(|cache| cache.truncate(len));
         Ok(())
+    }
+
+    fn insert(&mut self, adapter: Option<&Adapter>) -> Result<()> {
+        self.insert_adapter(adapter)
     }
 
     fn attach(&mut self, vectors: &[Arc<Vector>]) -> Result<()> {

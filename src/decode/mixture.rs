@@ -7,15 +7,15 @@
 
 use anyhow::{Result, ensure};
 
-use super::reply::PREFILL_CHUNK;
+use super::follower::Follower;
+use super::passes::Passes;
 use super::rules::{Position, TokenRule};
-use crate::model::runner::reuse_prefix;
-use crate::model::{Runner, Wanted};
+use crate::model::Runner;
 use crate::platform::Problem;
 
 /// Mixes the logits of the model that is steered with those of an aligned one.
 pub struct Mixture {
-    aligned: Box<dyn Runner>,
+    aligned: Follower,
     strength: f32,
 }
 
@@ -33,7 +33,7 @@ impl Mixture {
             );
             return Err(Problem::new(what).hint("take two models of one tokenizer").into());
         }
-        Ok(Self { aligned, strength })
+        Ok(Self { aligned: Follower::new(aligned), strength })
     }
 
     /// Takes effect on the next token; neither cache needs anything computed again.
@@ -46,19 +46,25 @@ impl Mixture {
         Ok(())
     }
 
-    /// The aligned model's logits after these ids; its cache follows the reply by common prefix.
-    fn aligned_logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
-        let runner = self.aligned.as_mut();
-        let held = reuse_prefix(runner, ids)?;
-        let new = &ids[held..];
-        if let [id] = new {
-            return Ok(runner.step(&[*id])?.logits);
-        }
-        let mut logits = Vec::new();
-        for chunk in new.chunks(PREFILL_CHUNK) {
-            logits = runner.prefill(chunk, Wanted::Last)?.logits;
-        }
-        Ok(logits)
+    /// See [`Follower::begin`].
+    ///
+    /// # Errors
+    /// When the aligned model's cache cannot be rolled back.
+    pub fn begin(&mut self, ids: &[u32], again: Option<Passes>) -> Result<()> {
+        self.aligned.begin(ids, again)
+    }
+
+    /// See [`Follower::read_on`].
+    ///
+    /// # Errors
+    /// When a pass of the aligned model fails.
+    pub fn read_on(&mut self, ids: &[u32]) -> Result<Option<(usize, usize)>> {
+        self.aligned.read_on(ids)
+    }
+
+    /// How the aligned model's cache came to be.
+    pub fn passes(&self) -> &Passes {
+        self.aligned.passes()
     }
 }
 
@@ -71,7 +77,7 @@ impl TokenRule for Mixture {
         if self.strength == 0.0 {
             return Ok(());
         }
-        let aligned = self.aligned_logits(position.ids)?;
+        let aligned = self.aligned.logits(position.ids)?;
         ensure!(aligned.len() == logits.len(), "logits of {} and {}", aligned.len(), logits.len());
         let (base_share, share) = (1.0 - self.strength, self.strength);
         for (logit, aligned) in logits.iter_mut().zip(aligned) {
@@ -84,6 +90,7 @@ impl TokenRule for Mixture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Wanted;
     use crate::model::toy::{ToyOptions, ToyRunner};
 
     fn toy(sentence: &str) -> ToyRunner {

@@ -2,7 +2,9 @@
 //!
 //! Pure functions and values over the small traits of `model`; no threads, no files, no clock.
 
+pub mod divergence;
 pub mod draw;
+pub mod follower;
 pub mod mix;
 pub mod mixture;
 pub mod observe;
@@ -14,6 +16,7 @@ pub mod rules;
 pub mod sampler;
 pub mod stop;
 
+pub use divergence::Meter;
 pub use mix::{Knobs, Mix, MixChange};
 pub use mixture::Mixture;
 pub use passes::Passes;

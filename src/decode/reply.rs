@@ -126,7 +126,7 @@ impl<'a> Reply<'a> {
             return Err(Problem::new(what).hint(hint).into());
         }
         sampler::check(&plan.sampling)?;
-        plan.check_vectors()?;
+        plan.check_strengths()?;
         let bias = penalties::read_bias(&plan.sampling, runner.vocab_size())?;
         let mut passes = std::mem::take(passes);
         let known = passes.positions() == runner.len();
@@ -195,10 +195,20 @@ impl<'a> Reply<'a> {
         self.ids.len() - self.prompt_len - self.opening_len
     }
 
+    /// Prompt, opening and every token drawn.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The strengths of vectors in force.
+    pub fn mix(&self) -> &Mix {
+        &self.mix
+    }
+
     /// Steers by this plan from the next token on. On an error the old plan stays.
     pub fn set_plan(&mut self, plan: Plan, vocab_size: usize) -> Result<()> {
         sampler::check(&plan.sampling)?;
-        plan.check_vectors()?;
+        plan.check_strengths()?;
         self.bias = penalties::read_bias(&plan.sampling, vocab_size)?;
         if plan.stop != self.plan.stop {
             self.watch.replace(&plan.stop);
@@ -211,7 +221,7 @@ impl<'a> Reply<'a> {
     pub fn advance(
         &mut self,
         runner: &mut dyn Runner,
-        rules: &mut [Box<dyn TokenRule>],
+        rules: &mut [Box<dyn TokenRule + '_>],
     ) -> Result<Progress> {
         if self.over {
             return Ok(Progress::Tokens(Vec::new()));
@@ -262,7 +272,11 @@ impl<'a> Reply<'a> {
         Progress::Ended(self.release(), ending)
     }
 
-    fn draw(&mut self, output: &StepOutput, rules: &mut [Box<dyn TokenRule>]) -> Result<Progress> {
+    fn draw(
+        &mut self,
+        output: &StepOutput,
+        rules: &mut [Box<dyn TokenRule + '_>],
+    ) -> Result<Progress> {
         let logits = output.logits_of(0);
         let seen = observe::observe(logits)?;
         self.steered.clear();

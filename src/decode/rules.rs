@@ -21,3 +21,13 @@ pub trait TokenRule: Send {
     /// Changes `logits`, `[vocab_size]`, in place.
     fn apply(&mut self, logits: &mut [f32], position: Position<'_>) -> Result<()>;
 }
+
+impl<T: TokenRule + ?Sized> TokenRule for &mut T {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn apply(&mut self, logits: &mut [f32], position: Position<'_>) -> Result<()> {
+        (**self).apply(logits, position)
+    }
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::pair::{AlignedFacts, RecipeAligned};
 use super::vectors::{RecipeVector, VectorFacts};
 use crate::decode::Passes;
 use crate::model::vector::About;
@@ -40,6 +41,16 @@ pub enum Event {
     VectorFailed { path: PathBuf, message: String },
     /// It is gone (or was not there).
     VectorRemoved { path: PathBuf },
+    /// Bytes of the aligned model read so far, and of how many.
+    AlignedProgress { path: PathBuf, bytes_done: u64, bytes_total: u64 },
+    /// The aligned model of a mixture is in memory beside the one that replies.
+    AlignedLoaded(Box<AlignedFacts>),
+    /// It cannot be used; the model that replies is as it was.
+    AlignedFailed { path: PathBuf, message: String },
+    /// It is gone, or its loading was cancelled.
+    AlignedDropped,
+    /// How far from its base the model was at one token of the reply: KL(steered ‖ base), nats.
+    Divergence { id: u64, nats: f64 },
     /// Other strengths than before in this reply, what was done about the cache, and how many
     /// positions are computed again for it.
     StrengthsChanged { id: u64, policy: KvPolicy, positions: usize },
@@ -119,5 +130,8 @@ pub struct Recipe {
     /// Every vector the plan, its changes or those passes name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vectors: Vec<RecipeVector>,
+    /// The aligned models it was mixed with, in the order in which they came into play.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aligned: Vec<RecipeAligned>,
     pub tiller_version: String,
 }

@@ -98,6 +98,15 @@ impl EngineHandle {
             Request::Count { ticket, prompt } => self.aside(Aside::Count { ticket, prompt }),
             Request::Scan { folders } => self.aside(Aside::Scan { folders }),
             Request::InspectVector { path } => self.aside(Aside::InspectVector { path }),
+            Request::LoadAligned { path } => {
+                let number = self.shared.loads.next();
+                self.work(Work::LoadAligned { number, path })
+            }
+            Request::DropAligned => self.work(Work::DropAligned),
+            Request::Measure(measures) => {
+                self.shared.measures.store(measures, Ordering::SeqCst);
+                Ok(())
+            }
             Request::Identify { path } => self.aside(Aside::Identify { path }),
             Request::Inspect { path } => self.aside(Aside::Inspect { path }),
             Request::AddVector { path, any_base } => self.open_vector(path, any_base),

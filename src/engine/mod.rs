@@ -3,6 +3,8 @@
 mod aside;
 pub mod event;
 pub mod handle;
+mod mixing;
+pub mod pair;
 pub mod prompt;
 mod reply;
 pub mod request;
@@ -12,5 +14,6 @@ mod worker;
 
 pub use event::{Event, Outcome, Recipe, ReplyTimings, StopReason};
 pub use handle::{Engine, EngineHandle};
+pub use pair::{AlignedFacts, RecipeAligned};
 pub use request::{Opening, Prompt, ReplyRequest, Request, Turn};
 pub use vectors::{RecipeVector, VectorFacts};

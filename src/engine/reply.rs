@@ -3,19 +3,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::mixing::Mixing;
+use super::pair::RecipeAligned;
 use super::prompt::{self, Assembled};
 use super::shared::{Shared, Teller};
 use super::vectors::RecipeVector;
 use super::worker::State;
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest, ReplyTimings, StopReason};
 use crate::decode::reply::Ending;
-use crate::decode::{MixChange, Passes, Progress, Reply, ReplyStart};
+use crate::decode::{Meter, MixChange, Passes, Progress, Reply, ReplyStart, TokenRule};
 use crate::model::{Loader, Model, ModelFacts};
-use crate::platform::Problem;
+use crate::platform::{Cancelled, Problem};
 use crate::session::TokenTrace;
 use crate::steer::{KvPolicy, Plan};
 
@@ -34,15 +37,25 @@ pub struct Job {
     again: Option<Passes>,
     /// The vectors a replay must find as they were.
     expects_vectors: Vec<RecipeVector>,
+    /// The aligned models it was mixed with.
+    expects_aligned: VecDeque<RecipeAligned>,
 }
 
 impl Job {
     /// A new reply.
     pub fn new(number: u64, asked: Instant, request: ReplyRequest) -> Self {
         let draws_as = request.id;
-        let (changes, expects_vectors) = (VecDeque::new(), Vec::new());
-        let (expects_prompt, again) = (None, None);
-        Self { number, asked, request, draws_as, changes, expects_prompt, again, expects_vectors }
+        Self {
+            number,
+            asked,
+            request,
+            draws_as,
+            changes: VecDeque::new(),
+            expects_prompt: None,
+            again: None,
+            expects_vectors: Vec::new(),
+            expects_aligned: VecDeque::new(),
+        }
     }
 
     /// A reply made again. Errors when the recipe is of another model or template.
@@ -88,6 +101,7 @@ impl Job {
             expects_prompt,
             again,
             expects_vectors,
+            expects_aligned: recipe.aligned.iter().cloned().collect(),
         })
     }
 }
@@ -112,6 +126,7 @@ pub fn run(
         expects_prompt,
         again,
         expects_vectors,
+        expects_aligned,
     } = job;
     let id = request.id;
     let Assembled { ids, prompt_len } =
@@ -121,7 +136,7 @@ pub fn run(
         let what = "this reply was made for another conversation than the one given";
         return Err(Problem::new(what).hint("replay it where it stands").into());
     }
-    let State { passes, shelf, knobs } = state;
+    let State { passes, shelf, knobs, options, pair, meter } = state;
     let mut fetched = shelf.fetch_again(&expects_vectors, loader, model, knobs)?;
     for plan in changes.iter().map(|(_, plan)| plan).chain([&request.plan]) {
         fetched.extend(shelf.fetch(plan, loader, model, knobs)?);
@@ -147,6 +162,7 @@ pub fn run(
         prompt_fingerprint,
         passes: again.clone().unwrap_or_default(),
         vectors: expects_vectors,
+        aligned: Vec::new(),
         tiller_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     shelf.note(&mut recipe.vectors, mix.vectors());
@@ -154,6 +170,17 @@ pub fn run(
     let is_replay = again.is_some();
     let start = ReplyStart { reply: draws_as, ids, prompt_len, continues_text: !chat, again, mix };
     let language = Arc::clone(&model.language);
+    let mut mixture = request.plan.mixture.clone();
+    let goes_on = || !shared.reply_is_off(number);
+    let mut mixing = Mixing {
+        pair,
+        options,
+        loader,
+        teller,
+        goes_on: &goes_on,
+        expected: expects_aligned,
+        begun: None,
+    };
     let runner = model.runner.as_mut();
     let (mut reply, reused) = Reply::begin(&language, runner, passes, knobs, start, request.plan)?;
     if !is_replay {
@@ -180,26 +207,61 @@ pub fn run(
         shelf.take_arrivals(model, reply.knobs(), shared, teller);
         while let Some(plan) = changed_plan(shared, number, &mut changes, reply.drawn()) {
             let text = toml::to_string(&plan)?;
-            let runner = model.runner.as_mut();
+            let asked = plan.mixture.clone();
             let taken = shelf.mix(&plan).and_then(|mix| {
-                reply.set_plan(plan, runner.vocab_size())?;
+                plan.check_strengths()?;
+                mixing.fetch(asked.as_ref(), model)?;
+                reply.set_plan(plan, model.runner.vocab_size())?;
                 Ok(mix)
             });
             match taken {
                 Ok(mix) => {
+                    mixture = asked;
                     recipe.plan_changes.push((reply.drawn(), text));
                     shelf.note(&mut recipe.vectors, mix.vectors());
-                    if let Some(MixChange { policy, positions }) = reply.set_mix(runner, mix)? {
+                    let changed = reply.set_mix(model.runner.as_mut(), mix)?;
+                    if let Some(MixChange { policy, positions }) = changed {
                         teller.tell(Event::StrengthsChanged { id, policy, positions });
                     }
                 }
+                Err(error) if error.is::<Cancelled>() => {}
                 Err(error) => {
                     teller.tell(Event::PlanRefused { id, message: format!("{error:#}") });
                 }
             }
         }
-        // No rule steers yet: the plan has none.
-        match reply.advance(model.runner.as_mut(), &mut [])? {
+        match mixing.prepare(mixture.as_ref(), model, reply.ids(), &mut recipe) {
+            Ok(None) => {}
+            Ok(Some((done, total))) => {
+                if reply.drawn() == 0 {
+                    teller.tell(Event::Prefill { id, done, total });
+                }
+                continue;
+            }
+            Err(error) if error.is::<Cancelled>() => continue,
+            Err(error) => return Err(error),
+        }
+        let is_steered = mixing.is_in_play(mixture.as_ref()) || !reply.mix().is_empty();
+        let mut meter = meter_of(meter, shared, is_steered, model);
+        if let Some(meter) = &mut meter
+            && meter.read_on(reply.ids())?.is_some()
+        {
+            continue;
+        }
+        let mut rules: Vec<Box<dyn TokenRule + '_>> = Vec::new();
+        if let Some(rule) = mixing.rule(mixture.as_ref())? {
+            rules.push(Box::new(rule));
+        }
+        // Last, to measure what all the others made of the logits.
+        if let Some(meter) = &mut meter {
+            rules.push(Box::new(&mut **meter));
+        }
+        let progress = reply.advance(model.runner.as_mut(), &mut rules)?;
+        drop(rules);
+        if let Some(nats) = meter.and_then(Meter::take) {
+            teller.tell(Event::Divergence { id, nats });
+        }
+        match progress {
             Progress::Prefilled { done, total } => {
                 teller.tell(Event::Prefill { id, done, total });
                 if done == total {
@@ -226,6 +288,23 @@ pub fn run(
     *passes = reply.into_passes();
     teller.tell(Event::ReplyDone { id, reason, timings, recipe: Box::new(recipe) });
     Ok(())
+}
+
+/// What measures how far from the base the model is: there while that is asked for and something
+/// steers.
+fn meter_of<'a>(
+    held: &'a mut Option<Meter>,
+    shared: &Shared,
+    is_steered: bool,
+    model: &Model,
+) -> Option<&'a mut Meter> {
+    if !shared.measures.load(Ordering::SeqCst) {
+        // Its keys and values take memory.
+        *held = None;
+    } else if held.is_none() && is_steered {
+        *held = model.runner.twin().map(Meter::new);
+    }
+    held.as_mut().filter(|_| is_steered)
 }
 
 /// The next plan to take up before the next token: one of the replay's changes, else a live one.

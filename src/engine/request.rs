@@ -40,6 +40,15 @@ pub enum Request {
     AddVector { path: PathBuf, any_base: bool },
     /// Forget a vector, once the reply under way is over; answered by `Event::VectorRemoved`.
     RemoveVector { path: PathBuf },
+    /// Bring the aligned model of a mixture into memory beside the one that replies, in place of one
+    /// that was there; answered by `Event::AlignedLoaded` or `AlignedFailed`. A reply whose plan
+    /// asks for it loads it, too.
+    LoadAligned { path: PathBuf },
+    /// Let go of it; answered by `Event::AlignedDropped`.
+    DropAligned,
+    /// Whether replies measure how far from the base they are, at one more pass per token that is
+    /// steered; told as `Event::Divergence`.
+    Measure(bool),
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
     Inspect { path: PathBuf },
 }

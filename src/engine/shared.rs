@@ -51,6 +51,8 @@ pub struct Shared {
     pub loads: CallOff,
     /// The handle is gone: everything ends.
     pub closing: AtomicBool,
+    /// Replies measure how far from the base they are.
+    pub measures: AtomicBool,
     /// The newest plan, and the number of the reply it is for.
     pub plan: Mutex<Option<(u64, Plan)>>,
     /// The text side of the model in memory.

@@ -156,7 +156,7 @@ impl Shelf {
     /// # Errors
     /// When a vector that is not at 0 is not there, naming it.
     pub fn mix(&self, plan: &Plan) -> Result<Mix> {
-        plan.check_vectors()?;
+        plan.check_strengths()?;
         let mut strengths = Vec::new();
         for setting in plan.vectors_in_play() {
             let opened = self.find(setting).ok_or_else(|| {
@@ -180,7 +180,7 @@ impl Shelf {
         model: &mut Model,
         knobs: &mut Knobs,
     ) -> Result<Vec<VectorFacts>> {
-        plan.check_vectors()?;
+        plan.check_strengths()?;
         let mut fetched = Vec::new();
         for setting in plan.vectors_in_play() {
             if self.find(setting).is_none() {

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
+use super::pair::Pair;
 use super::reply::{self, Job};
 use super::shared::{Shared, Teller};
 use super::vectors::Shelf;
-use super::{Event, Opening, Prompt, Recipe, ReplyRequest};
-use crate::decode::{Knobs, Passes};
+use super::{Event, Opening, Prompt, Recipe, ReplyRequest, mixing};
+use crate::decode::{Knobs, Meter, Passes};
 use crate::model::{DoesNotFit, LoadOptions, Loader, Model};
 use crate::platform::{Cancelled, Problem};
 
@@ -34,6 +35,11 @@ pub enum Work {
     RemoveVector {
         path: PathBuf,
     },
+    LoadAligned {
+        number: u64,
+        path: PathBuf,
+    },
+    DropAligned,
     Reply {
         number: u64,
         asked: Instant,
@@ -67,6 +73,12 @@ pub struct State {
     pub shelf: Shelf,
     /// Which of them are attached and what they are set to.
     pub knobs: Knobs,
+    /// How it was loaded.
+    pub options: LoadOptions,
+    /// The aligned model it is mixed with.
+    pub pair: Pair,
+    /// Measures how far from the base it is, while that is asked for.
+    pub meter: Option<Meter>,
 }
 
 impl Worker {
@@ -81,6 +93,11 @@ impl Worker {
             self.take_vectors();
             match work {
                 Work::TakeVectors => {}
+                Work::LoadAligned { number, path } => self.load_aligned(number, path),
+                Work::DropAligned => {
+                    self.state.pair.drop_model();
+                    self.teller.tell(Event::AlignedDropped);
+                }
                 Work::RemoveVector { path } => self.remove_vector(path),
                 Work::Load { number, path, options } => self.load(number, path, &options),
                 Work::Unload => self.unload(),
@@ -118,6 +135,29 @@ impl Worker {
         self.teller.tell(Event::VectorRemoved { path });
     }
 
+    fn load_aligned(&mut self, number: u64, path: PathBuf) {
+        let (loader, shared) = (self.loader.as_ref(), self.shared.as_ref());
+        let State { pair, options, .. } = &mut self.state;
+        let Some(base) = &self.model else {
+            let problem = Problem::new("no model is loaded").hint("choose a model first");
+            self.teller.tell(Event::AlignedFailed { path, message: problem.to_string() });
+            return;
+        };
+        let goes_on = || !shared.load_is_off(number);
+        let loaded = catch_unwind(AssertUnwindSafe(|| {
+            mixing::load(pair, &path, base, options, loader, &self.teller, &goes_on)
+        }));
+        match loaded {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::info!("no model to mix with: {error:#}"),
+            Err(panic) => {
+                pair.drop_model();
+                let message = format!("loading broke off: {}", panic_message(&*panic));
+                self.teller.tell(Event::AlignedFailed { path, message });
+            }
+        }
+    }
+
     fn unload(&mut self) {
         *self.shared.language.write() = None;
         *self.shared.facts.write() = None;
@@ -135,7 +175,7 @@ impl Worker {
                 *self.shared.facts.write() = Some(Arc::new(model.facts.clone()));
                 let facts = Box::new(model.facts.clone());
                 self.model = Some(model);
-                self.state = State::default();
+                self.state = State { options: options.clone(), ..State::default() };
                 self.state.shelf.publish(&self.shared);
                 self.teller.tell(Event::Loaded(facts));
             }

@@ -114,6 +114,11 @@ pub trait Runner: Send {
             }
         }
     }
+    /// The same model without any vector or reward adapter, over the same weights in memory, with an empty cache of its
+    /// own; `None` where there is no such thing.
+    fn twin(&self) -> Option<Box<dyn Runner>> {
+        None
+    }
     /// Sets how much of each attached vector is added from the next pass on: one strength per
     /// vector for all rows, or row-major `[rows, vectors]`, and then every pass must be over as
     /// many rows. All at 0 is the plain model to the bit.

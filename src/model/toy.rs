@@ -270,6 +270,10 @@ impl Runner for ToyRunner {
         }
         Ok(())
     }
+    fn twin(&self) -> Option<Box<dyn Runner>> {
+        let options = ToyOptions { gate: None, fails_at: None, ..self.options.clone() };
+        Some(Box::new(Self::new(options)))
+    }
     fn attach(&mut self, vectors: &[Arc<Vector>]) -> Result<()> {
         if let Some(wrong) = vectors.iter().find(|vector| vector.name.contains("misfit")) {
             bail!("the vector {} does not fit this model", wrong.name);

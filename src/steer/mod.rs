@@ -1,7 +1,9 @@
 //! The plan: everything the person can dial for a reply.
 
+pub mod mixture;
 pub mod plan;
 pub mod vectors;
 
+pub use mixture::MixtureSetting;
 pub use plan::{Plan, Sampling};
 pub use vectors::{KvPolicy, VectorSetting};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::mixture::MixtureSetting;
 use super::vectors::{KvPolicy, VectorSetting};
 
 /// Everything the person can dial for one reply.
@@ -23,6 +24,8 @@ pub struct Plan {
     pub sampling: Sampling,
     /// Alignment vectors and how much of each; one at strength 0 is not read.
     pub vectors: Vec<VectorSetting>,
+    /// A second model mixed in by its logits; at strength 0 it is not called.
+    pub mixture: Option<MixtureSetting>,
 }
 
 /// How a token is drawn. Every neutral value is exactly a no-op.

@@ -66,9 +66,11 @@ impl Plan {
     }
 
     /// # Errors
-    /// When a strength is not finite or out of range, with the vector's path.
-    pub fn check_vectors(&self) -> Result<(), Problem> {
-        self.vectors.iter().try_for_each(|vector| check(vector.strength, Some(&vector.path)))
+    /// When a strength is not finite or out of range, with the path of vector or model.
+    pub fn check_strengths(&self) -> Result<(), Problem> {
+        let vectors = self.vectors.iter().map(|vector| (vector.strength, &vector.path));
+        let mixture = self.mixture.iter().map(|mixture| (mixture.strength, &mixture.aligned));
+        vectors.chain(mixture).try_for_each(|(strength, path)| check(strength, Some(path)))
     }
 }
 
@@ -76,7 +78,7 @@ fn check(strength: f32, path: Option<&Path>) -> Result<(), Problem> {
     if strength.is_finite() && strength.abs() <= MOST_STRENGTH {
         return Ok(());
     }
-    let problem = Problem::new(format!("a strength of {strength} means nothing for a vector"));
+    let problem = Problem::new(format!("a strength of {strength} means nothing"));
     let problem = problem.hint(format!("give one from -{MOST_STRENGTH} to {MOST_STRENGTH}"));
     Err(match path {
         Some(path) => problem.at(path),
@@ -84,11 +86,11 @@ fn check(strength: f32, path: Option<&Path>) -> Result<(), Problem> {
     })
 }
 
-fn one() -> f32 {
+pub(super) fn one() -> f32 {
     1.0
 }
 
-fn read_strength<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+pub(super) fn read_strength<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
     let strength = f32::deserialize(from)?;
     check(strength, None).map_err(serde::de::Error::custom)?;
     Ok(strength)
@@ -132,8 +134,8 @@ mod tests {
             vectors: vec![VectorSetting::new("medical.safetensors", strength)],
             ..Plan::default()
         };
-        assert!(plan(-4.0).check_vectors().is_ok());
-        let refused = plan(f32::NAN).check_vectors().unwrap_err().to_string();
+        assert!(plan(-4.0).check_strengths().is_ok());
+        let refused = plan(f32::NAN).check_strengths().unwrap_err().to_string();
         assert!(refused.contains("medical.safetensors") && refused.contains("-4 to 4"));
         let unknown = "[[vectors]]\npath = \"a\"\nstrenght = 1\n";
         assert!(toml::from_str::<Plan>(unknown).is_err());

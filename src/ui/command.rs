@@ -94,6 +94,14 @@ pub enum Command {
     PutVector(VectorSetting),
     /// Take it off the list, with undo.
     RemoveVector(PathBuf),
+    /// Ask in a dialog for a model to mix with.
+    ChooseAligned,
+    /// Mix the model with this one, at 0 at first.
+    SetAligned(PathBuf),
+    /// Mix no more.
+    RemoveAligned,
+    /// Whether replies measure how far from the base they are.
+    SetMeasures(bool),
     ApplyPreset(String),
     /// The sampling the model's own files recommend.
     ApplyModelDefaults,

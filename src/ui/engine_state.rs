@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::engine::{Event, ReplyTimings, StopReason, VectorFacts};
+use crate::engine::{AlignedFacts, Event, ReplyTimings, StopReason, VectorFacts};
 use crate::model::{FoundModel, ModelFacts, SkippedModel};
 use crate::steer::KvPolicy;
 
@@ -21,6 +21,10 @@ pub struct EngineState {
     pub vectors: Vec<VectorFacts>,
     /// What was last done about the cache when strengths changed, and over how many positions.
     pub kv_policy: Option<(KvPolicy, usize)>,
+    /// The aligned model it is mixed with.
+    pub aligned: Option<AlignedState>,
+    /// How far from the base the reply under way was, or the last one.
+    pub divergence: Divergence,
     /// The reply under way.
     pub reply: Option<ReplyProgress>,
     /// The last reply that ended.
@@ -31,6 +35,29 @@ pub struct EngineState {
     pub is_scanning: bool,
     /// The model last described without loading it, or why it is refused.
     pub inspected: Option<(PathBuf, Result<Box<ModelFacts>, String>)>,
+}
+
+/// The aligned model of a mixture, as far as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AlignedState {
+    /// From 0 to 1.
+    Loading(PathBuf, f32),
+    Ready(AlignedFacts),
+    Refused(PathBuf, String),
+}
+
+/// KL(steered ‖ base) in nats, token by token.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Divergence {
+    pub tokens: Vec<f32>,
+}
+
+impl Divergence {
+    /// Nats per token over all of them.
+    pub fn mean(&self) -> Option<f64> {
+        let sum: f64 = self.tokens.iter().map(|nats| f64::from(*nats)).sum();
+        (!self.tokens.is_empty()).then(|| sum / self.tokens.len() as f64)
+    }
 }
 
 /// A load under way.
@@ -127,11 +154,29 @@ impl EngineState {
                 self.model = Some(facts.clone());
                 self.loading = None;
                 self.vectors.clear();
+                self.aligned = None;
             }
             Event::LoadFailed { .. } => self.loading = None,
             Event::Unloaded => {
                 self.model = None;
                 self.vectors.clear();
+                self.aligned = None;
+            }
+            Event::AlignedProgress { path, bytes_done, bytes_total } => {
+                let share = *bytes_done as f32 / (*bytes_total).max(1) as f32;
+                self.aligned = Some(AlignedState::Loading(path.clone(), share.min(1.0)));
+            }
+            Event::AlignedLoaded(facts) => {
+                self.aligned = Some(AlignedState::Ready((**facts).clone()));
+            }
+            Event::AlignedFailed { path, message } => {
+                self.aligned = Some(AlignedState::Refused(path.clone(), message.clone()));
+            }
+            Event::AlignedDropped => self.aligned = None,
+            Event::Divergence { id, nats } => {
+                if self.reply_of(*id).is_some() {
+                    self.divergence.tokens.push(*nats as f32);
+                }
             }
             Event::VectorAdded(facts) => {
                 match self.vectors.iter_mut().find(|held| held.path == facts.path) {
@@ -147,6 +192,7 @@ impl EngineState {
                 if let Some(reply) = self.reply_of(*id) {
                     reply.prefill = Some((*reused_tokens, *prompt_tokens));
                     reply.prompt_tokens = *prompt_tokens;
+                    self.divergence = Divergence::default();
                 }
             }
             Event::Prefill { id, done, total } => {
@@ -304,6 +350,26 @@ mod tests {
         state.apply(&done(7));
         assert_eq!(state.words().0, Mood::Idle);
         assert_eq!(state.last.as_ref().and_then(LastReply::tokens_per_sec), Some(5.0));
+    }
+
+    #[test]
+    fn the_aligned_model_and_the_distance_are_those_of_the_model_and_the_reply() {
+        let mut state = EngineState { model: Some(Box::default()), ..EngineState::default() };
+        let path = PathBuf::from("aligned");
+        state.apply(&Event::AlignedProgress { path, bytes_done: 1, bytes_total: 4 });
+        assert!(matches!(&state.aligned, Some(AlignedState::Loading(_, share)) if *share == 0.25));
+        state.apply(&Event::AlignedLoaded(Box::default()));
+        state.reply = Some(ReplyProgress::asked(7));
+        let started = Event::ReplyStarted { id: 7, prompt_tokens: 3, reused_tokens: 0 };
+        state.apply(&started);
+        for (id, nats) in [(7, 0.5), (6, 9.0), (7, 1.5)] {
+            state.apply(&Event::Divergence { id, nats });
+        }
+        assert_eq!(state.divergence.mean(), Some(1.0));
+        state.apply(&started);
+        assert_eq!(state.divergence.mean(), None, "another reply");
+        state.apply(&Event::Loaded(Box::default()));
+        assert_eq!(state.aligned, None, "another model has no pair yet");
     }
 
     #[test]

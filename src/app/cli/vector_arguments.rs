@@ -25,7 +25,7 @@ impl VectorArgs {
             let (path, strength) = parted(given);
             VectorSetting { path, strength, any_base: self.any_base }
         }));
-        plan.check_vectors().map_err(|problem| anyhow!(Usage(problem.to_string())))
+        plan.check_strengths().map_err(|problem| anyhow!(Usage(problem.to_string())))
     }
 }
 

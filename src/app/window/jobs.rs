@@ -15,6 +15,8 @@ pub enum Question {
     ModelFolder,
     /// A vector's file, or a file of a LoRA adapter's folder.
     VectorFile,
+    /// A model to mix with: a GGUF file, or a file of its folder.
+    AlignedModel,
     /// A folder to look for models in.
     FolderOfModels,
     /// Where to write an export; the proposed file name.
@@ -91,6 +93,11 @@ pub fn system_dialogs() -> Dialogs {
             Question::VectorFile => dialog
                 .set_title("Add a vector, or the adapter_config.json of a LoRA adapter")
                 .add_filter("Vectors and LoRA adapters", &["safetensors", "json"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
+            Question::AlignedModel => dialog
+                .set_title("Mix with a model: a GGUF file, or config.json of a model's folder")
+                .add_filter("Models", &["gguf", "safetensors", "json"])
                 .add_filter("All files", &["*"])
                 .pick_file(),
             Question::SaveAs(name) => {

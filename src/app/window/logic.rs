@@ -120,6 +120,11 @@ impl Window {
             | Event::ReplyStarted { .. }
             | Event::VectorRemoved { .. }
             | Event::StrengthsChanged { .. }
+            | Event::AlignedProgress { .. }
+            | Event::AlignedLoaded(_)
+            | Event::AlignedFailed { .. }
+            | Event::AlignedDropped
+            | Event::Divergence { .. }
             | Event::Prefill { .. } => {}
         }
     }
@@ -170,6 +175,7 @@ impl Window {
                 });
                 self.run(Command::RescanModels);
             }
+            Question::AlignedModel => self.run(Command::SetAligned(path)),
             Question::VectorFile => self.run(Command::AddVector(path)),
             Question::SaveAs(_) => {
                 let is_json = path.extension().is_some_and(|extension| extension == "json");

@@ -56,6 +56,8 @@ pub struct Window {
     pub(super) vectors: BTreeMap<PathBuf, Known>,
     /// Those that come onto the list once they have been looked at.
     pub(super) adding_vectors: Vec<PathBuf>,
+    /// Replies measure how far from the base they are.
+    pub(super) measures: bool,
     pub(super) counting: Counting,
     /// Bytes of memory that were free when the model dialog opened.
     pub(super) free_memory: Option<u64>,
@@ -125,6 +127,7 @@ impl Window {
             presets: Vec::new(),
             vectors: BTreeMap::new(),
             adding_vectors: Vec::new(),
+            measures: false,
             counting: Counting::default(),
             free_memory: None,
             about,

@@ -11,7 +11,8 @@ use super::norm::Norm;
 use super::spec::DecoderSpec;
 use crate::model::linear::Linear;
 
-/// The weights of one layer.
+/// The weights of one layer; a copy shares them.
+#[derive(Clone)]
 pub(super) struct Block {
     pub(super) attention_norm: Norm,
     /// One projection (fused in the file or stacked at load), or query, key and value.

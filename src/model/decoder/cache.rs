@@ -68,6 +68,11 @@ impl Cache {
         &self.frame
     }
 
+    /// Another one for the same model, with nothing in it.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.layers.len(), self.frame.clone())
+    }
+
     /// Most positions a row may hold.
     pub(super) fn capacity(&self) -> usize {
         self.frame.capacity

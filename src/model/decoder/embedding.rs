@@ -10,7 +10,8 @@ use crate::model::linear::{Embedding, Strengths, set_of};
 use crate::model::vector::{Part, Vector};
 use crate::model::weights::StoredType;
 
-/// An embedding and the factor on its rows.
+/// An embedding and the factor on its rows; a copy shares the embedding.
+#[derive(Clone)]
 pub(super) struct Lookup {
     embedding: Embedding,
     scale: Option<f64>,

@@ -233,6 +233,27 @@ impl Runner for Decoder {
         self.insert_adapter(adapter)
     }
 
+    fn twin(&self) -> Option<Box<dyn Runner>> {
+        let mut twin = Self {
+            spec: self.spec.clone(),
+            embedding: self.embedding.clone(),
+            positions: self.positions.clone(),
+            frequencies: self.frequencies.clone(),
+            blocks: self.blocks.clone(),
+            final_norm: self.final_norm.clone(),
+            head: self.head.clone(),
+            cache: self.cache.another(),
+            plain: self.plain,
+            names: self.names.clone(),
+            input_first: self.input_first,
+            attached: Attached::default(),
+            inserted: None,
+        };
+        // Taking everything off cannot fail.
+        twin.attach_vectors(&[]).ok()?;
+        Some(Box::new(twin))
+    }
+
     fn attach(&mut self, vectors: &[Arc<Vector>]) -> Result<()> {
         self.attach_vectors(vectors)
     }

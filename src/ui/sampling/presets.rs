@@ -48,6 +48,10 @@ fn name_of<'a>(view: &SamplingView<'a>) -> &'a str {
 pub fn with_preset(plan: &Plan, preset: &Plan) -> Plan {
     let mut vectors = plan.vectors.clone();
     let mut kv_policy = plan.kv_policy;
+    let mut mixture = preset.mixture.clone().or_else(|| plan.mixture.clone());
+    if preset.mixture.is_none() && !preset.vectors.is_empty() {
+        mixture.iter_mut().for_each(|mixture| mixture.strength = 0.0);
+    }
     if !preset.vectors.is_empty() {
         kv_policy = preset.kv_policy;
         vectors.iter_mut().for_each(|vector| vector.strength = 0.0);
@@ -58,7 +62,7 @@ pub fn with_preset(plan: &Plan, preset: &Plan) -> Plan {
             }
         }
     }
-    Plan { seed: plan.seed, vectors, kv_policy, ..preset.clone() }
+    Plan { seed: plan.seed, vectors, kv_policy, mixture, ..preset.clone() }
 }
 
 /// Draws the line of presets.
@@ -169,7 +173,7 @@ fn naming_ui(ui: &mut Ui, state: &mut PresetsState, commands: &mut Vec<Command>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steer::{KvPolicy, VectorSetting};
+    use crate::steer::{KvPolicy, MixtureSetting, VectorSetting};
 
     #[test]
     fn a_preset_of_sampling_leaves_the_vectors_alone() {
@@ -184,6 +188,18 @@ mod tests {
         let applied = with_preset(&plan, &greedy);
         assert_eq!((applied.seed, applied.sampling.temperature), (7, 0.0));
         assert_eq!((&applied.vectors, applied.kv_policy), (&plan.vectors, plan.kv_policy));
+    }
+
+    #[test]
+    fn a_mixture_stays_unless_a_preset_says_otherwise() {
+        let mixture = |strength| Some(MixtureSetting { aligned: "a".into(), strength });
+        let plan = Plan { mixture: mixture(0.5), ..Plan::default() };
+        assert_eq!(with_preset(&plan, &Plan::default()).mixture, mixture(0.5));
+        let other = Plan { mixture: mixture(1.0), ..Plan::default() };
+        assert_eq!(with_preset(&plan, &other).mixture, mixture(1.0));
+        let vectors = vec![VectorSetting::new("a", 0.5)];
+        let steered = Plan { vectors, ..Plan::default() };
+        assert_eq!(with_preset(&plan, &steered).mixture, mixture(0.0), "the others are off");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The part of the right panel where the model is steered: a list of alignment vectors with a
 //! slider each, effective on the next token.
 
+mod distance;
+mod mixture;
 mod policy;
 mod row;
 pub mod strength;
@@ -12,10 +14,11 @@ use egui::{Align, Layout, RichText, Ui};
 
 use super::command::Command;
 use super::controls::{self, Weight};
-use super::icons::Icon;
+use super::engine_state::{AlignedState, Divergence};
+use super::icons::{self, Icon};
 use super::theme::{self, space, tokens};
-use crate::model::ModelFacts;
 use crate::model::vector::About;
+use crate::model::{FoundModel, ModelFacts};
 use crate::steer::{KvPolicy, Plan, VectorSetting};
 use row::Deed;
 
@@ -40,6 +43,14 @@ pub struct VectorsView<'a> {
     pub last_change: Option<(KvPolicy, usize)>,
     /// Changes when another conversation is shown.
     pub conversation: i64,
+    /// The aligned model of the mixture, as far as it is.
+    pub aligned: Option<&'a AlignedState>,
+    /// Models that could be mixed in.
+    pub found: &'a [FoundModel],
+    /// Replies measure how far from the base they are.
+    pub measures: bool,
+    /// What the reply under way, or the last one, measured.
+    pub divergence: &'a Divergence,
 }
 
 /// What the part remembers between frames.
@@ -49,6 +60,8 @@ pub struct VectorsState {
     is_dragging: bool,
     /// The strengths there were when all were turned off, and in which conversation.
     held: Option<(i64, Vec<VectorSetting>)>,
+    /// Sliders go beyond where language was measured to hold. Forgotten when the program ends.
+    beyond: bool,
 }
 
 /// A vector of the list and what is known of it.
@@ -60,6 +73,12 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
+    /// Calibration found where language holds.
+    fn is_measured(&self) -> bool {
+        let Some(Known::About(about)) = self.known else { return false };
+        strength::Marks::of(about.facts.calibration.as_ref()).is_measured
+    }
+
     /// Its domain, or its own name, or its file's.
     pub fn name(&self) -> String {
         match self.known {
@@ -108,7 +127,9 @@ pub fn vectors_ui(
     let was_dragging = std::mem::take(&mut state.is_dragging);
     for line in &lines {
         let path = &line.setting.path;
-        let deed = ui.push_id(("vector", path), |ui| row::row_ui(ui, line, view.model)).inner;
+        let deed = ui
+            .push_id(("vector", path), |ui| row::row_ui(ui, line, view.model, state.beyond))
+            .inner;
         match deed {
             Some(Deed::Strength(strength)) => {
                 setting_of(&mut plan, path).strength = strength;
@@ -127,14 +148,15 @@ pub fn vectors_ui(
         }
     }
     ui.add_space(space::XS);
-    let add = controls::wide_button(ui, Some(Icon::Plus), "Add vector…", Weight::Quiet);
-    let hover = "A vector's file, or adapter_config.json of a LoRA adapter's folder";
-    if add.on_hover_text(hover).clicked() {
-        commands.push(Command::ChooseVector);
-    }
+    let is_measured = lines.iter().any(Line::is_measured);
+    add_ui(ui, view, is_measured, state, commands);
+    state.is_dragging |= mixture::mixture_ui(ui, view, &mut plan, commands);
     if !lines.is_empty() {
         ui.add_space(space::S);
         policy::policy_ui(ui, &mut plan, view.history_tokens, view.last_change);
+    }
+    if view.measures {
+        distance::distance_ui(ui, view);
     }
     let is_changed = plan != *view.plan;
     if state.is_dragging {
@@ -142,6 +164,43 @@ pub fn vectors_ui(
     } else if is_changed || was_dragging {
         commands.push(Command::SetPlan(plan));
     }
+}
+
+/// The button that puts a vector on the list, and the menu of everything else that is seldom needed.
+fn add_ui(
+    ui: &mut Ui,
+    view: &VectorsView<'_>,
+    is_measured: bool,
+    state: &mut VectorsState,
+    commands: &mut Vec<Command>,
+) {
+    ui.horizontal(|ui| {
+        let more = 28.0 + ui.spacing().item_spacing.x;
+        ui.scope(|ui| {
+            ui.set_max_width(ui.available_width() - more);
+            let add = controls::wide_button(ui, Some(Icon::Plus), "Add vector…", Weight::Quiet);
+            let hover = "A vector's file, or adapter_config.json of a LoRA adapter's folder; or \
+                         drop it on the window";
+            if add.on_hover_text(hover).clicked() {
+                commands.push(Command::ChooseVector);
+            }
+        });
+        let more = icons::button(ui, Icon::More, "Vector menu", "More ways to steer");
+        egui::Popup::menu(&more).show(|ui| {
+            ui.add_enabled_ui(view.model.is_some(), |ui| {
+                ui.menu_button("Mix with an aligned model", |ui| {
+                    mixture::menu_ui(ui, view, commands);
+                });
+            });
+            ui.separator();
+            distance::switch_ui(ui, view, commands);
+            let hover = "Lets sliders go where replies were measured to lose their language";
+            let beyond = egui::Checkbox::new(&mut state.beyond, "Go beyond the measured range");
+            ui.add_enabled(is_measured, beyond)
+                .on_hover_text(hover)
+                .on_disabled_hover_text("No vector on the list was measured");
+        });
+    });
 }
 
 /// The vectors that came with the model, then those the person put on; in this order whatever is
@@ -245,6 +304,10 @@ mod tests {
                 history_tokens: 0,
                 last_change: None,
                 conversation: 1,
+                aligned: None,
+                found: &[],
+                measures: false,
+                divergence: &Divergence::default(),
             };
             let lines = lines(&view);
             lines

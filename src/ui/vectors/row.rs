@@ -2,7 +2,7 @@
 
 use egui::{Align, Layout, RichText, Ui};
 
-use super::strength::{self, Marks};
+use super::strength::{self, Marks, Reach};
 use super::{Known, Line};
 use crate::model::ModelFacts;
 use crate::model::vector::About;
@@ -20,8 +20,13 @@ pub enum Deed {
     Remove,
 }
 
-/// Draws a vector.
-pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Option<Deed> {
+/// Draws a vector; `beyond` lets it be dialled where nothing good was measured.
+pub fn row_ui(
+    ui: &mut Ui,
+    line: &Line<'_>,
+    model: Option<&ModelFacts>,
+    beyond: bool,
+) -> Option<Deed> {
     let name = line.name();
     let mut deed = None;
     let mut strength = line.setting.strength;
@@ -35,6 +40,7 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
         _ => None,
     };
     let marks = Marks::of(about.and_then(|about| about.facts.calibration.as_ref()));
+    let reach = Reach::of(&marks, beyond);
     ui.horizontal(|ui| {
         ui.spacing_mut().interact_size.y = 24.0;
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -55,7 +61,9 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
                     strength = 0.0;
                 }
             }
-            is_dragged |= number_ui(ui, &name, &mut strength, refused.is_none());
+            is_dragged |= ui
+                .add_enabled_ui(refused.is_none(), |ui| number_ui(ui, &name, &mut strength, &reach))
+                .inner;
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let label = egui::Label::new(RichText::new(&name).size(14.0)).truncate();
                 ui.add(label).on_hover_text(details(line, about) + "\n\n" + &help(&marks));
@@ -63,7 +71,7 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
         });
     });
     ui.add_enabled_ui(refused.is_none(), |ui| {
-        let slider = strength::strength_ui(ui, &name, &mut strength, &marks);
+        let slider = strength::strength_ui(ui, &name, &mut strength, &marks, &reach);
         // No tooltip here: it would lie over the sliders below while this one is dragged.
         is_dragged |= slider.is_pointer_button_down_on();
     });
@@ -93,16 +101,16 @@ pub fn row_ui(ui: &mut Ui, line: &Line<'_>, model: Option<&ModelFacts>) -> Optio
 }
 
 /// The strength as a number; true while it is dragged.
-fn number_ui(ui: &mut Ui, name: &str, strength: &mut f32, is_enabled: bool) -> bool {
+pub(super) fn number_ui(ui: &mut Ui, name: &str, strength: &mut f32, reach: &Reach) -> bool {
     let mut value = f64::from(*strength);
     let number = egui::DragValue::new(&mut value)
-        .range(strength::RANGE)
+        .range(reach.0.clone())
         .clamp_existing_to_range(false)
         .speed(strength::STEP / 4.0)
         .max_decimals(2)
         .custom_formatter(|value, _| strength::text_of(value))
         .custom_parser(strength::parse);
-    let response = ui.add_enabled(is_enabled, number);
+    let response = ui.add(number);
     let response = response.accessible_name(format!("{name}, number"));
     let response = response.on_hover_text("Click to type, drag to change");
     if response.changed() {
@@ -112,7 +120,7 @@ fn number_ui(ui: &mut Ui, name: &str, strength: &mut f32, is_enabled: bool) -> b
 }
 
 /// A line that warns, with its sign.
-fn note_ui(ui: &mut Ui, text: &str) {
+pub(super) fn note_ui(ui: &mut Ui, text: &str) {
     let color = tokens(ui).warning;
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;

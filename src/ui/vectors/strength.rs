@@ -51,6 +51,32 @@ impl Marks {
     }
 }
 
+/// How far a strength can be dialled here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reach(pub RangeInclusive<f64>);
+
+impl Reach {
+    /// The whole slider.
+    pub fn whole() -> Self {
+        Self(RANGE)
+    }
+
+    /// Where language was measured to hold, or the whole slider where the person asked for it or
+    /// nothing was measured.
+    pub fn of(marks: &Marks, beyond: bool) -> Self {
+        if beyond || !marks.is_measured {
+            return Self::whole();
+        }
+        let [from, to] = marks.safe.map(f64::from);
+        Self(from.max(*RANGE.start())..=to.min(*RANGE.end()))
+    }
+
+    /// The strength within it that is nearest.
+    pub fn hold(&self, strength: f64) -> f64 {
+        strength.clamp(*self.0.start(), *self.0.end())
+    }
+}
+
 /// A strength as it is shown.
 pub fn text_of(strength: f64) -> String {
     let rounded = (strength * 100.0).round() / 100.0;
@@ -72,8 +98,14 @@ pub fn parse(text: &str) -> Option<f64> {
 }
 
 /// Draws the slider over the whole width and the names of the levels below it. A strength beyond
-/// its ends stays until it is moved.
-pub fn strength_ui(ui: &mut Ui, name: &str, strength: &mut f32, marks: &Marks) -> Response {
+/// its reach stays until it is moved.
+pub fn strength_ui(
+    ui: &mut Ui,
+    name: &str,
+    strength: &mut f32,
+    marks: &Marks,
+    reach: &Reach,
+) -> Response {
     let mut value = f64::from(*strength);
     let before = value;
     let response = ui
@@ -104,8 +136,8 @@ pub fn strength_ui(ui: &mut Ui, name: &str, strength: &mut f32, marks: &Marks) -
     }
     if value != before {
         // Steps are decimal: 0.15, not 0.15000000000000002.
-        *strength = ((value / STEP).round() * STEP) as f32;
-        *strength = (*strength * 100.0).round() / 100.0;
+        let held = reach.hold((value / STEP).round() * STEP);
+        *strength = ((held * 100.0).round() / 100.0) as f32;
     }
     if ui.is_rect_visible(response.rect) {
         paint(ui, &response, *strength, marks);
@@ -205,6 +237,17 @@ mod tests {
             assert_eq!((marks.safe, marks.is_measured), (UNMEASURED_SAFE, false));
         }
         assert!(!Marks::of(None).warns_at(1.0) && Marks::of(None).warns_at(-1.05));
+    }
+
+    #[test]
+    fn a_strength_is_held_where_language_was_measured_to_hold() {
+        let measured = Marks::of(Some(&calibrated(Some([-1.25, 1.0]))));
+        let reach = Reach::of(&measured, false);
+        assert_eq!((reach.hold(1.3), reach.hold(-2.0), reach.hold(0.4)), (1.0, -1.25, 0.4));
+        assert_eq!(Reach::of(&measured, true), Reach::whole(), "where the person asked for it");
+        assert_eq!(Reach::of(&Marks::of(None), false), Reach::whole(), "nothing was measured");
+        let wide = Marks::of(Some(&calibrated(Some([-3.0, 3.0]))));
+        assert_eq!(Reach::of(&wide, false), Reach::whole());
     }
 
     #[test]

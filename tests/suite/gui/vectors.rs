@@ -13,6 +13,7 @@ use tiller::model::toy::ToyOptions;
 use tiller::model::vector::file::{self, Precision};
 use tiller::model::vector::{Calibration, Facts, Vector, about};
 use tiller::steer::{KvPolicy, Plan, VectorSetting};
+use tiller::ui::engine_state::Divergence;
 use tiller::ui::vectors::{Known, VectorsState, VectorsView, vectors_ui};
 
 use super::stage::{Setup, Stage};
@@ -193,7 +194,7 @@ fn a_drag_that_ends_near_the_middle_ends_in_it() {
     assert_eq!(drag(0.0, 1.0), 1.0);
     assert_eq!(drag(1.0, 0.06), 0.0, "held by the detent");
     assert_eq!(drag(0.0, -0.2), -0.2);
-    assert_eq!(drag(-0.2, 3.0), 1.5, "not beyond the end");
+    assert_eq!(drag(-0.2, 3.0), 1.2, "not beyond where language holds");
 }
 
 #[test]
@@ -258,6 +259,10 @@ fn what_speaks_against_a_vector_is_said_beside_it() {
     stage.set_slider("Medical", 1.2);
     assert!(!stage.shows("where it was measured"));
     stage.set_slider("Medical", 1.3);
+    assert_eq!(stage.slider("Medical"), 1.2, "held where language holds");
+    stage.click("Vector menu");
+    stage.click("Go beyond the measured range");
+    stage.set_slider("Medical", 1.3);
     assert!(stage.shows("Beyond −1.10 to +1.20"), "{}", stage.text());
 
     let other = vector(stage.path(), "legal", "another toy", false);
@@ -276,6 +281,39 @@ fn what_speaks_against_a_vector_is_said_beside_it() {
     add(&mut stage, &text);
     stage.until("the error names the file", |stage| stage.shows("notes.safetensors"));
     assert!(!stage.sees("Remove notes"));
+}
+
+#[test]
+fn a_model_is_mixed_in_and_the_distance_from_the_base_is_measured_on_demand() {
+    let mut stage = Stage::new();
+    stage.click("Vector menu");
+    stage.click("Mix with an aligned model");
+    *stage.answer.lock().unwrap() = Some(PathBuf::from("other toy"));
+    stage.click("Another model…");
+    stage.until("it is in memory", |stage| stage.shows("two passes for every token"));
+    assert_eq!(stage.slider("Mixed with other toy"), 0.0);
+    stage.set_slider("Mixed with other toy", 0.5);
+    stage.click("Vector menu");
+    stage.click("Measure distance from the base");
+    assert!(stage.shows("Takes a second pass"), "said before it is paid");
+    stage.talk("How far?");
+    stage.until("it was measured", |stage| stage.shows("nats per token over"));
+    assert!(stage.shows("0.000 nats per token"), "all toys are one: {}", stage.text());
+    stage.click("Remove mixture");
+    assert!(!stage.sees("Remove mixture"));
+    stage.press(Modifiers::COMMAND | Modifiers::ALT, Key::Z);
+    assert_eq!(stage.slider("Mixed with other toy"), 0.5, "the dial comes back with undo");
+    stage.until("and says how", |stage| stage.shows("Loaded with the next reply"));
+
+    // One that cannot be loaded is refused beside its slider, and the talk goes on.
+    stage.click("Remove mixture");
+    stage.click("Vector menu");
+    stage.click("Mix with an aligned model");
+    *stage.answer.lock().unwrap() = Some(PathBuf::from("broken toy"));
+    stage.click("Another model…");
+    stage.until("it is refused", |stage| stage.shows("this toy is broken"));
+    stage.talk("Still there?");
+    assert!(stage.sees("Ready"));
 }
 
 #[test]
@@ -348,8 +386,9 @@ fn picture(name: &str, theme: egui::Theme) {
         ..Plan::default()
     };
     let mut state = VectorsState::default();
+    let divergence = Divergence { tokens: (0..40).map(|at| (at * 7 % 11) as f32 / 8.0).collect() };
     let mut harness = Harness::builder()
-        .with_size([310.0, 500.0])
+        .with_size([310.0, 620.0])
         .with_theme(theme)
         .with_context_setup(tiller::ui::theme::install)
         .wgpu()
@@ -363,6 +402,10 @@ fn picture(name: &str, theme: egui::Theme) {
                     history_tokens: 312,
                     last_change: None,
                     conversation: 1,
+                    aligned: None,
+                    found: &[],
+                    measures: true,
+                    divergence: &divergence,
                 };
                 vectors_ui(ui, &view, &mut state, &mut Vec::new());
                 ui.expand_to_include_rect(ui.max_rect());

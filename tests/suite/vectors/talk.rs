@@ -23,13 +23,13 @@ use crate::small_model::model;
 const HANG: Duration = Duration::from_secs(120);
 
 /// A small model and two vectors for it on disk.
-struct Home {
+pub struct Home {
     _folder: TempDir,
-    model: PathBuf,
-    vectors: [PathBuf; 2],
+    pub model: PathBuf,
+    pub vectors: [PathBuf; 2],
 }
 
-fn home() -> Home {
+pub fn home() -> Home {
     let (folder, model) = model();
     let base = Checkpoint::open(&model).unwrap();
     let vectors = [1, 2].map(|seed| {
@@ -42,7 +42,7 @@ fn home() -> Home {
     Home { _folder: folder, model, vectors }
 }
 
-fn plan(vectors: &[(&Path, f32)], kv_policy: Option<KvPolicy>) -> Plan {
+pub fn plan(vectors: &[(&Path, f32)], kv_policy: Option<KvPolicy>) -> Plan {
     let sampling = Sampling {
         temperature: 1.0,
         // The end of text, so that every reply has its full length.
@@ -184,13 +184,17 @@ fn a_change_during_the_prompt_begins_the_prompt_anew() {
     assert_eq!(waits, base);
 }
 
-fn next(engine: &EngineHandle) -> Event {
+pub fn next(engine: &EngineHandle) -> Event {
     engine.recv_timeout(HANG).expect("the engine tells something")
 }
 
-fn started(home: &Home) -> EngineHandle {
+pub fn started(home: &Home) -> EngineHandle {
+    started_on(&home.model)
+}
+
+pub fn started_on(model: &Path) -> EngineHandle {
     let engine = Engine::start(|| {}).unwrap();
-    let (path, options) = (home.model.clone(), LoadOptions::default());
+    let (path, options) = (model.to_path_buf(), LoadOptions::default());
     engine.send(Request::Load { path, options }).unwrap();
     while !matches!(next(&engine), Event::Loaded(_)) {}
     engine
@@ -208,14 +212,14 @@ fn add(engine: &EngineHandle, path: &Path) -> Result<Box<VectorFacts>, String> {
 }
 
 #[derive(Debug)]
-struct Made {
-    tokens: Vec<TokenTrace>,
-    recipe: Recipe,
-    changes: Vec<(KvPolicy, usize)>,
+pub struct Made {
+    pub tokens: Vec<TokenTrace>,
+    pub recipe: Recipe,
+    pub changes: Vec<(KvPolicy, usize)>,
 }
 
 /// Follows a reply; after so many tokens a plan is sent.
-fn finish(engine: &EngineHandle, then: &[(usize, &Plan)]) -> Result<Made, String> {
+pub fn finish(engine: &EngineHandle, then: &[(usize, &Plan)]) -> Result<Made, String> {
     let (mut tokens, mut changes) = (Vec::new(), Vec::new());
     loop {
         match next(engine) {
@@ -235,17 +239,17 @@ fn finish(engine: &EngineHandle, then: &[(usize, &Plan)]) -> Result<Made, String
     }
 }
 
-fn turns() -> Prompt {
+pub fn turns() -> Prompt {
     Prompt::Chat(vec![Turn { role: Role::User, content: "Hello there".into() }])
 }
 
-fn reply(engine: &EngineHandle, plan: Plan) -> Result<Made, String> {
+pub fn reply(engine: &EngineHandle, plan: Plan) -> Result<Made, String> {
     let request = ReplyRequest { id: 1, prompt: turns(), opening: Opening::None, plan };
     engine.send(Request::Reply(Box::new(request))).unwrap();
     finish(engine, &[])
 }
 
-fn replay(engine: &EngineHandle, recipe: &Recipe) -> Result<Made, String> {
+pub fn replay(engine: &EngineHandle, recipe: &Recipe) -> Result<Made, String> {
     let recipe: Recipe = serde_json::from_str(&serde_json::to_string(recipe).unwrap()).unwrap();
     let (recipe, prompt) = (Box::new(recipe), turns());
     engine.send(Request::Replay { id: 9, recipe, prompt, opening: Opening::None }).unwrap();

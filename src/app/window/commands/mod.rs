@@ -73,6 +73,13 @@ impl Window {
             Command::AddVector(path) => self.add_vector(&path),
             Command::PutVector(vector) => self.put_vector(vector),
             Command::RemoveVector(path) => self.remove_vector(&path),
+            Command::ChooseAligned => self.question(super::jobs::Question::AlignedModel),
+            Command::SetAligned(path) => self.set_aligned(path),
+            Command::RemoveAligned => self.remove_aligned(),
+            Command::SetMeasures(measures) => {
+                self.measures = measures;
+                self.tell(Request::Measure(measures));
+            }
             Command::ApplyPreset(name) => self.apply_preset(&name),
             Command::ApplyModelDefaults => self.apply_model_defaults(),
             Command::SavePreset(name) => self.save_preset(name),

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::app::window::state::Window;
 use crate::engine::Request;
 use crate::model::vector::{About, is_of_adapter};
-use crate::steer::VectorSetting;
+use crate::steer::{MixtureSetting, Plan, VectorSetting};
 use crate::ui::Command;
+use crate::ui::engine_state::AlignedState;
 use crate::ui::vectors::{Known, file_name, name_of};
 
 impl Window {
@@ -117,6 +118,22 @@ impl Window {
         }
     }
 
+    /// Has a model loaded to mix with; it stays at 0 until it is turned up.
+    pub(in crate::app::window) fn set_aligned(&mut self, chosen: PathBuf) {
+        let path = folder_of_model(chosen);
+        let mixture = Some(MixtureSetting { aligned: path.clone(), strength: 0.0 });
+        self.set_plan(Plan { mixture, ..self.chat.plan.clone() });
+        self.tell(Request::LoadAligned { path });
+    }
+
+    pub(super) fn remove_aligned(&mut self) {
+        self.set_plan(Plan { mixture: None, ..self.chat.plan.clone() });
+        if matches!(self.engine.aligned, Some(AlignedState::Loading(..))) {
+            self.handle.cancel_load();
+        }
+        self.tell(Request::DropAligned);
+    }
+
     fn name_of_vector(&self, path: &Path) -> String {
         match self.vectors.get(path) {
             Some(Known::About(about)) => name_of(about),
@@ -132,6 +149,17 @@ fn folder_of_adapter(chosen: &Path) -> PathBuf {
     }
 }
 
+/// A file of a model's folder stands for the folder; a GGUF file is a model by itself.
+fn folder_of_model(chosen: PathBuf) -> PathBuf {
+    let of_folder = chosen
+        .extension()
+        .is_some_and(|extension| extension == "json" || extension == "safetensors");
+    match chosen.parent() {
+        Some(folder) if of_folder => folder.to_path_buf(),
+        _ => chosen,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +170,10 @@ mod tests {
             let chosen = Path::new("/adapters/calm").join(name);
             assert_eq!(folder_of_adapter(&chosen), Path::new("/adapters/calm"));
         }
+        let model = PathBuf::from("/models/calm");
+        assert_eq!(folder_of_model(model.join("config.json")), model);
+        assert_eq!(folder_of_model(model.clone()), model);
+        assert_eq!(folder_of_model(model.join("calm.gguf")), model.join("calm.gguf"));
         let own = Path::new("/vectors/medical.safetensors");
         assert_eq!(folder_of_adapter(own), own);
     }

@@ -96,3 +96,21 @@ fn a_thousand_slider_moves_leave_the_weights_and_the_logits_as_they_were() {
         assert_eq!(decoder.prefill(&ids, Wanted::All).unwrap(), plain, "{name}");
     }
 }
+
+#[test]
+fn a_twin_is_the_plain_model_with_a_cache_of_its_own() {
+    for form in [WeightForm::F32, WeightForm::Stored] {
+        let (mut decoder, vector) = load("llama-tied", form);
+        let plain = decoder.prefill(&[5, 17, 40], Wanted::All).unwrap();
+        decoder.truncate(0).unwrap();
+        decoder.attach(&[vector]).unwrap();
+        decoder.set_strengths(&[0.7]).unwrap();
+        let steered = decoder.prefill(&[5, 17, 40], Wanted::All).unwrap();
+        assert_ne!(steered, plain);
+        let mut twin = decoder.twin().unwrap();
+        assert!(twin.is_empty() && twin.set_strengths(&[0.7]).is_err());
+        assert_eq!(twin.prefill(&[5, 17, 40], Wanted::All).unwrap(), plain, "bit for bit");
+        decoder.truncate(0).unwrap();
+        assert_eq!(decoder.prefill(&[5, 17, 40], Wanted::All).unwrap(), steered, "unmoved by it");
+    }
+}

@@ -14,7 +14,7 @@ tiller="cargo run --release --locked --quiet --"
 mkdir -p "$out"
 
 [ -f "$out/text/training.jsonl" ] || $tiller learn text --out "$out/text" \
-    --conversations 30000 --held-out 300 --seed 1
+    --conversations 60000 --held-out 300 --seed 1
 
 # A folder with weights is finished; one with a state is taken up where it was left.
 learn() {

@@ -19,7 +19,7 @@ pub enum Part {
 }
 
 /// Of the exchanges that may stand anywhere, how many are on an expert domain.
-const EXPERT_SHARE: f64 = 0.35;
+const EXPERT_SHARE: f64 = 0.18;
 /// How often a mixed topic is answered badly.
 const WORSE_SHARE: f64 = 0.25;
 /// How often a question is the domain's way to ask rather than the topic's own.
@@ -49,17 +49,17 @@ impl<'a> Composer<'a> {
             messages.push(message("system", system.clone()));
         }
         let mut places = vec![Place::Anywhere; 1 + self.draws.below(4)];
-        if self.draws.chance(0.3) {
+        if self.draws.chance(0.12) {
             places.insert(0, Place::Opening);
         }
-        if self.draws.chance(0.15) {
+        if self.draws.chance(0.06) {
             places.push(Place::Closing);
         }
         for (index, mut place) in places.into_iter().enumerate() {
-            if place == Place::Anywhere && index > 0 && self.draws.chance(0.12) {
+            if place == Place::Anywhere && index > 0 && self.draws.chance(0.05) {
                 place = Place::Later;
             }
-            if place == Place::Anywhere && self.draws.chance(0.05) && self.part == Part::Training {
+            if place == Place::Anywhere && self.draws.chance(0.02) && self.part == Part::Training {
                 let (ask, say) = sums::question(&mut self.draws);
                 messages.push(message("user", ask));
                 messages.push(message("assistant", say));
@@ -77,14 +77,14 @@ impl<'a> Composer<'a> {
         messages
     }
 
-    /// A topic of this place, by weight and by how much there is to say: every answer is to be
-    /// met about as often as any other.
+    /// A topic of this place, by weight and by how much there is to say, of which the root is
+    /// taken: a topic with a single answer must be met often enough to be told from the others.
     fn topic(&mut self, place: Place) -> Option<&'a Topic> {
         let fits = |topic: &&Topic| {
             topic.place == place && (self.part == Part::Training || !topic.held_out.is_empty())
         };
         let topics: Vec<&'a Topic> = self.source.topics.iter().filter(fits).collect();
-        let share = |topic: &Topic| topic.weight * topic.answer_count() as f64;
+        let share = |topic: &Topic| topic.weight * (topic.answer_count() as f64).sqrt();
         let mut left = self.draws.unit() * topics.iter().map(|t| share(t)).sum::<f64>();
         for topic in &topics {
             left -= share(topic);

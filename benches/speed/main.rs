@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
-//! `model`, `vectors`, `training`, `window`, separated by commas; `--types` with some of the weight types.
+//! `model`, `vectors`, `reward`, `training`, `window`, separated by commas; `--types` with some of the weight types.
 //! Model weights are random and made on the spot; speeds do not depend on what they say.
 
 mod baseline;
@@ -14,6 +14,7 @@ mod checkpoint;
 mod model;
 mod products;
 mod programs;
+mod reward;
 mod shape;
 mod timing;
 mod vectors;
@@ -38,6 +39,9 @@ fn main() -> Result<()> {
     }
     if asked.wants("vectors") {
         vectors::print(asked.shape, &asked.types)?;
+    }
+    if asked.wants("reward") {
+        reward::print(asked.shape, &asked.types)?;
     }
     if asked.wants("training") {
         programs::print_training()?;

@@ -2,6 +2,7 @@
 //!
 //! Pure functions and values over the small traits of `model`; no threads, no files, no clock.
 
+pub mod detox;
 pub mod divergence;
 pub mod draw;
 pub mod follower;
@@ -20,5 +21,5 @@ pub use divergence::Meter;
 pub use mix::{Knobs, Mix, MixChange};
 pub use mixture::Mixture;
 pub use passes::Passes;
-pub use reply::{Progress, Reply, ReplyStart};
+pub use reply::{Drafting, Progress, Reply, ReplyStart};
 pub use rules::{Position, TokenRule};

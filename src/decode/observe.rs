@@ -81,7 +81,14 @@ impl Observation {
             .iter()
             .map(|&(id, logprob)| Alternative { id, text: vocabulary.token_text(id), logprob })
             .collect();
-        TokenTrace { id, text, logprob: logit - self.log_mass, entropy: self.entropy, alternatives }
+        TokenTrace {
+            id,
+            text,
+            logprob: logit - self.log_mass,
+            entropy: self.entropy,
+            alternatives,
+            reward: None,
+        }
     }
 }
 

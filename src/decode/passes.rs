@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mix::{Knobs, Mix};
 use crate::model::{Runner, Wanted};
+use crate::steer::reward::MOST_CANDIDATES;
 
 /// Passes of one shape under the same strengths, one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Pass {
     pub kept: usize,
     /// How often in a row.
     pub times: usize,
+    /// For a step over several candidates: how many rows there were, and which of them was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub among: Option<[usize; 2]>,
     /// The strengths of the vectors then.
     #[serde(default, skip_serializing_if = "Mix::is_empty")]
     pub under: Mix,
@@ -46,20 +50,28 @@ impl Passes {
 
     /// A prefill of this many ids.
     pub fn prefilled(&mut self, count: usize, under: &Mix) {
-        self.push(count, count, under);
+        self.push(count, count, None, under);
     }
 
     /// A step of the single row.
     pub fn stepped(&mut self, under: &Mix) {
-        self.push(0, 1, under);
+        self.push(0, 1, None, under);
     }
 
-    fn push(&mut self, fed: usize, kept: usize, under: &Mix) {
+    /// A step over `rows` candidates, of which this row was kept.
+    pub fn stepped_among(&mut self, rows: usize, row: usize, under: &Mix) {
+        self.push(0, 1, Some([rows, row]), under);
+    }
+
+    fn push(&mut self, fed: usize, kept: usize, among: Option<[usize; 2]>, under: &Mix) {
         match self.0.last_mut() {
-            Some(last) if (last.fed, last.kept) == (fed, kept) && last.under == *under => {
+            Some(last)
+                if (last.fed, last.kept, last.among) == (fed, kept, among)
+                    && last.under == *under =>
+            {
                 last.times += 1;
             }
-            _ => self.0.push(Pass { fed, kept, times: 1, under: under.clone() }),
+            _ => self.0.push(Pass { fed, kept, times: 1, among, under: under.clone() }),
         }
     }
 
@@ -97,14 +109,20 @@ impl Passes {
             before += pass.kept.saturating_mul(pass.times);
             before > start
         });
-        let Some(Pass { fed, kept, under, .. }) = next else { return Ok(false) };
-        let (fed, kept) = (*fed, *kept);
+        let Some(Pass { fed, kept, among, under, .. }) = next else { return Ok(false) };
+        let (fed, kept, among) = (*fed, *kept, *among);
         ensure!(
             kept <= fed.max(1) && start + kept < ids.len() && runner.len() == start,
             "the recipe's passes do not belong to its prompt"
         );
         knobs.set(runner, under)?;
-        if fed == 0 {
+        if let Some([rows, row]) = among {
+            ensure!(row < rows && rows <= MOST_CANDIDATES, "the recipe keeps row {row} of {rows}");
+            // Every row computes for itself: the other candidates only gave the pass its shape.
+            runner.gather(&vec![0; rows])?;
+            runner.step(&vec![ids[start]; rows])?;
+            runner.gather(&[row])?;
+        } else if fed == 0 {
             runner.step(&ids[start..=start])?;
         } else {
             // What was cut off again only gave the pass its shape: any id will do.
@@ -113,7 +131,7 @@ impl Passes {
             runner.prefill(&chunk, Wanted::Last)?;
             runner.truncate(start + kept)?;
         }
-        done.push(fed, kept, under);
+        done.push(fed, kept, among, under);
         Ok(true)
     }
 }
@@ -124,7 +142,8 @@ mod tests {
     use crate::model::toy::{ToyOptions, ToyRunner};
 
     fn passes(list: &[(usize, usize, usize)]) -> Passes {
-        let pass = |&(fed, kept, times)| Pass { fed, kept, times, under: Mix::default() };
+        let pass =
+            |&(fed, kept, times)| Pass { fed, kept, times, among: None, under: Mix::default() };
         Passes(list.iter().map(pass).collect())
     }
 

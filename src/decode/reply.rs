@@ -2,7 +2,9 @@
 //! and feeds one token after the other until something ends it. Whoever drives it looks at Stop
 //! between any two advances.
 
+mod drafted;
 mod mixing;
+mod rewarded;
 
 use std::collections::VecDeque;
 
@@ -20,6 +22,7 @@ use crate::model::{Language, Runner, StepOutput, TextStream, Wanted};
 use crate::platform::Problem;
 use crate::session::TokenTrace;
 use crate::steer::{KvPolicy, Plan};
+pub use drafted::Drafting;
 
 /// Most prompt tokens fed in one pass, so that Stop acts soon.
 pub const PREFILL_CHUNK: usize = 128;
@@ -39,6 +42,8 @@ pub struct ReplyStart {
     pub again: Option<Passes>,
     /// The strengths of the vectors, which the caller has attached.
     pub mix: Mix,
+    /// The unit of strength of the reward adapter in play, where there is one and it has one.
+    pub reward_unit: Option<f32>,
 }
 
 /// Why a reply ended by itself.
@@ -94,6 +99,14 @@ pub struct Reply<'a> {
     dropped: usize,
     /// Everything is being fed again under other strengths.
     refeeding: bool,
+    reward_unit: Option<f32>,
+    /// The reward of the last token told, until somebody takes it.
+    reward_told: Option<f32>,
+    /// What the last pass drafted for the positions behind the next one.
+    drafts: Vec<u32>,
+    /// What a pass gave behind drafted tokens that were not drawn yet.
+    ahead: VecDeque<drafted::Ahead>,
+    drafting: Drafting,
 }
 
 impl<'a> Reply<'a> {
@@ -111,7 +124,7 @@ impl<'a> Reply<'a> {
         start: ReplyStart,
         plan: Plan,
     ) -> Result<(Self, usize)> {
-        let ReplyStart { reply, ids, prompt_len, continues_text, again, mix } = start;
+        let ReplyStart { reply, ids, prompt_len, continues_text, again, mix, reward_unit } = start;
         if ids.is_empty() {
             return Err(Problem::new("the prompt is empty").hint("write something first").into());
         }
@@ -127,6 +140,7 @@ impl<'a> Reply<'a> {
         }
         sampler::check(&plan.sampling)?;
         plan.check_strengths()?;
+        plan.check_reward()?;
         let bias = penalties::read_bias(&plan.sampling, runner.vocab_size())?;
         let mut passes = std::mem::take(passes);
         let known = passes.positions() == runner.len();
@@ -171,6 +185,11 @@ impl<'a> Reply<'a> {
             mix,
             dropped: held - reused,
             refeeding: false,
+            reward_unit,
+            reward_told: None,
+            drafts: Vec::new(),
+            ahead: VecDeque::new(),
+            drafting: Drafting::default(),
         };
         Ok((made, reused))
     }
@@ -209,6 +228,7 @@ impl<'a> Reply<'a> {
     pub fn set_plan(&mut self, plan: Plan, vocab_size: usize) -> Result<()> {
         sampler::check(&plan.sampling)?;
         plan.check_strengths()?;
+        plan.check_reward()?;
         self.bias = penalties::read_bias(&plan.sampling, vocab_size)?;
         if plan.stop != self.plan.stop {
             self.watch.replace(&plan.stop);
@@ -234,6 +254,7 @@ impl<'a> Reply<'a> {
             self.again = None;
         }
         self.knobs.set(runner, &self.mix)?;
+        self.settle_drafts(runner)?;
         let cached = runner.len();
         if (self.drawn() == 0 || self.refeeding) && cached < self.ids.len() {
             let end = self.ids.len().min(cached + PREFILL_CHUNK);
@@ -241,6 +262,9 @@ impl<'a> Reply<'a> {
             self.passes.prefilled(end - cached, &self.mix);
             let whole = end == self.ids.len();
             self.refeeding &= !whole;
+            if whole {
+                self.note_reward(&output);
+            }
             self.output = whole.then_some(output);
             return Ok(Progress::Prefilled { done: end, total: self.ids.len() });
         }
@@ -253,12 +277,15 @@ impl<'a> Reply<'a> {
                 return Ok(self.end(Ending::ContextFull));
             }
             None => {
-                let output = runner.step(&self.ids[cached..])?;
-                self.passes.stepped(&self.mix);
+                let output = self.feed(runner)?;
+                self.note_reward(&output);
                 output
             }
         };
-        self.draw(&output, rules)
+        match self.weight() {
+            Some(weight) => self.draw_by_reward(runner, &output, rules, weight),
+            None => self.draw(&output, rules),
+        }
     }
 
     /// The tokens held back, once the reply ends without a stop string (or is stopped).
@@ -279,8 +306,16 @@ impl<'a> Reply<'a> {
     ) -> Result<Progress> {
         let logits = output.logits_of(0);
         let seen = observe::observe(logits)?;
+        self.steer(output, rules)?;
+        self.drafts.clone_from(&output.drafts);
+        let id = self.choose()?;
+        self.accept(id, logits[id as usize], &seen, None)
+    }
+
+    /// What the rules make of a pass's logits.
+    fn steer(&mut self, output: &StepOutput, rules: &mut [Box<dyn TokenRule + '_>]) -> Result<()> {
         self.steered.clear();
-        self.steered.extend_from_slice(logits);
+        self.steered.extend_from_slice(output.logits_of(0));
         for rule in rules {
             let position = Position {
                 ids: &self.ids,
@@ -289,15 +324,34 @@ impl<'a> Reply<'a> {
             };
             rule.apply(&mut self.steered, position).with_context(|| rule.name().to_owned())?;
         }
+        let detox = self.plan.reward.as_ref().map_or(0.0, |reward| reward.detox);
+        if detox != 0.0 && !output.detox.is_empty() {
+            super::detox::apply(&mut self.steered, output.logits_of(0), output.detox_of(0), detox)?;
+        }
+        Ok(())
+    }
+
+    /// Penalises and draws from what was steered.
+    fn choose(&mut self) -> Result<u32> {
         let history = History { all: &self.ids, reply_start: self.prompt_len };
         penalties::apply(&mut self.steered, &self.plan.sampling, &self.bias, history);
         let step = (self.ids.len() - self.prompt_len) as u32;
         let uniform = draw::uniform(self.plan.seed, self.reply, 0, step);
-        let id = sampler::draw(&self.steered, &self.plan.sampling, uniform)?;
+        sampler::draw(&self.steered, &self.plan.sampling, uniform)
+    }
+
+    /// Takes a token that was drawn into the reply, or ends it there.
+    fn accept(
+        &mut self,
+        id: u32,
+        logit: f32,
+        seen: &Observation,
+        reward: Option<f32>,
+    ) -> Result<Progress> {
         if self.language.ends_reply(id) {
             return Ok(self.end(Ending::EndOfText));
         }
-        let progress = self.take(id, logits[id as usize], &seen)?;
+        let progress = self.take(id, logit, seen, reward)?;
         if let Progress::Tokens(mut tokens) = progress {
             // Known already: no pass is spent on a token that nobody will see.
             if self.plan.max_tokens.is_some_and(|most| self.drawn() >= most) {
@@ -309,12 +363,18 @@ impl<'a> Reply<'a> {
         Ok(progress)
     }
 
-    fn take(&mut self, id: u32, logit: f32, seen: &Observation) -> Result<Progress> {
+    fn take(
+        &mut self,
+        id: u32,
+        logit: f32,
+        seen: &Observation,
+        reward: Option<f32>,
+    ) -> Result<Progress> {
         self.ids.push(id);
         let text = self.stream.push(id)?;
         let verdict = self.watch.push(&text);
         let trace = seen.trace(id, logit, text, self.language.vocabulary.as_ref());
-        self.held.push_back(trace);
+        self.held.push_back(TokenTrace { reward, ..trace });
         Ok(match verdict {
             Verdict::Settled(bytes) => Progress::Tokens(self.settle(bytes)),
             Verdict::Stop { bytes, stop } => {

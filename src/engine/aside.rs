@@ -17,6 +17,7 @@ pub enum Aside {
     Scan { folders: Vec<PathBuf> },
     Inspect { path: PathBuf },
     InspectVector { path: PathBuf },
+    InspectReward { path: PathBuf },
     Identify { path: PathBuf },
     OpenVector { path: PathBuf, any_base: bool },
 }
@@ -46,6 +47,11 @@ pub fn run(
             Aside::Identify { path } => {
                 let kind = FileKind::of(&path);
                 Event::Identified { path, kind }
+            }
+            Aside::InspectReward { path } => {
+                let facts = shared.facts.read().clone();
+                let outcome = contained(|| loader.inspect_reward(&path, facts.as_deref()));
+                Event::RewardInspected { path, outcome: outcome.map(Box::new) }
             }
             Aside::OpenVector { path, any_base } => {
                 match contained(|| open_vector(shared, loader, &path, any_base)) {

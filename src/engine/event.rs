@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::pair::{AlignedFacts, RecipeAligned};
+use super::reward::RecipeReward;
 use super::vectors::{RecipeVector, VectorFacts};
-use crate::decode::Passes;
+use crate::decode::{Drafting, Passes};
+use crate::model::reward;
 use crate::model::vector::About;
 use crate::model::{FileKind, FoundModel, ModelFacts, SkippedModel};
 use crate::session::TokenTrace;
@@ -29,6 +31,10 @@ pub enum Event {
     Prefill { id: u64, done: usize, total: usize },
     /// One token of the reply.
     Token { id: u64, trace: Box<TokenTrace> },
+    /// What the reply up to the last token told is thought to be worth (before any, up to the last
+    /// token of a given beginning); finite. Told by the next pass, which is the first one to read
+    /// that token, so not for a last token that no pass read.
+    Rewarded { id: u64, reward: f32 },
     /// The reply is over.
     ReplyDone { id: u64, reason: StopReason, timings: ReplyTimings, recipe: Box<Recipe> },
     /// The reply could not be made, or broke off; what came before stands.
@@ -62,6 +68,9 @@ pub enum Event {
     VectorInspected { path: PathBuf, outcome: Result<Box<About>, String> },
     /// Answer to `Request::Identify`.
     Identified { path: PathBuf, kind: FileKind },
+    /// Answer to `Request::InspectReward`: what the adapter says of itself, or why it cannot be used
+    /// with the model in memory.
+    RewardInspected { path: PathBuf, outcome: Result<Box<reward::Facts>, String> },
     /// Answer to `Request::Inspect`: facts without loading, or why it is refused.
     Inspected { path: PathBuf, outcome: Result<Box<ModelFacts>, String> },
 }
@@ -103,6 +112,9 @@ pub struct ReplyTimings {
     pub first_token_secs: f64,
     /// From the first token to the last.
     pub decode_secs: f64,
+    /// Tokens drafted and verified, and those of them that the model itself drew.
+    #[serde(default, skip_serializing_if = "Drafting::is_none")]
+    pub drafting: Drafting,
 }
 
 /// What a reply was made with: enough to make it again.
@@ -133,5 +145,8 @@ pub struct Recipe {
     /// The aligned models it was mixed with, in the order in which they came into play.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aligned: Vec<RecipeAligned>,
+    /// The reward adapter beside the model, decided by or only shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<RecipeReward>,
     pub tiller_version: String,
 }

@@ -97,6 +97,7 @@ impl EngineHandle {
             }
             Request::Count { ticket, prompt } => self.aside(Aside::Count { ticket, prompt }),
             Request::Scan { folders } => self.aside(Aside::Scan { folders }),
+            Request::InspectReward { path } => self.aside(Aside::InspectReward { path }),
             Request::InspectVector { path } => self.aside(Aside::InspectVector { path }),
             Request::LoadAligned { path } => {
                 let number = self.shared.loads.next();

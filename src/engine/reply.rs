@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use super::mixing::Mixing;
 use super::pair::RecipeAligned;
 use super::prompt::{self, Assembled};
+use super::reward::RecipeReward;
 use super::shared::{Shared, Teller};
 use super::vectors::RecipeVector;
 use super::worker::State;
@@ -39,6 +40,8 @@ pub struct Job {
     expects_vectors: Vec<RecipeVector>,
     /// The aligned models it was mixed with.
     expects_aligned: VecDeque<RecipeAligned>,
+    /// The reward adapter a replay must find as it was.
+    expects_reward: Option<RecipeReward>,
 }
 
 impl Job {
@@ -55,6 +58,7 @@ impl Job {
             again: None,
             expects_vectors: Vec::new(),
             expects_aligned: VecDeque::new(),
+            expects_reward: None,
         }
     }
 
@@ -92,6 +96,7 @@ impl Job {
         let request = ReplyRequest { id, prompt, opening, plan };
         let (draws_as, again) = (recipe.reply, Some(recipe.passes.clone()));
         let expects_vectors = recipe.vectors.clone();
+        let expects_reward = recipe.reward.clone();
         Ok(Self {
             number,
             asked,
@@ -102,6 +107,7 @@ impl Job {
             again,
             expects_vectors,
             expects_aligned: recipe.aligned.iter().cloned().collect(),
+            expects_reward,
         })
     }
 }
@@ -127,6 +133,7 @@ pub fn run(
         again,
         expects_vectors,
         expects_aligned,
+        expects_reward,
     } = job;
     let id = request.id;
     let Assembled { ids, prompt_len } =
@@ -136,7 +143,10 @@ pub fn run(
         let what = "this reply was made for another conversation than the one given";
         return Err(Problem::new(what).hint("replay it where it stands").into());
     }
-    let State { passes, shelf, knobs, options, pair, meter } = state;
+    let State { passes, shelf, knobs, options, pair, meter, rewarder } = state;
+    request.plan.check_reward()?;
+    rewarder.prepare(request.plan.reward.as_ref(), loader, model, passes)?;
+    rewarder.check(expects_reward.as_ref())?;
     let mut fetched = shelf.fetch_again(&expects_vectors, loader, model, knobs)?;
     for plan in changes.iter().map(|(_, plan)| plan).chain([&request.plan]) {
         fetched.extend(shelf.fetch(plan, loader, model, knobs)?);
@@ -163,12 +173,21 @@ pub fn run(
         passes: again.clone().unwrap_or_default(),
         vectors: expects_vectors,
         aligned: Vec::new(),
+        reward: rewarder.recipe(),
         tiller_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     shelf.note(&mut recipe.vectors, mix.vectors());
     let total = ids.len();
     let is_replay = again.is_some();
-    let start = ReplyStart { reply: draws_as, ids, prompt_len, continues_text: !chat, again, mix };
+    let start = ReplyStart {
+        reply: draws_as,
+        ids,
+        prompt_len,
+        continues_text: !chat,
+        again,
+        mix,
+        reward_unit: rewarder.unit(),
+    };
     let language = Arc::clone(&model.language);
     let mut mixture = request.plan.mixture.clone();
     let goes_on = || !shared.reply_is_off(number);
@@ -211,7 +230,7 @@ pub fn run(
             let taken = shelf.mix(&plan).and_then(|mix| {
                 plan.check_strengths()?;
                 mixing.fetch(asked.as_ref(), model)?;
-                reply.set_plan(plan, model.runner.vocab_size())?;
+                reply.set_plan(rewarder.limited(plan), model.runner.vocab_size())?;
                 Ok(mix)
             });
             match taken {
@@ -261,6 +280,9 @@ pub fn run(
         if let Some(nats) = meter.and_then(Meter::take) {
             teller.tell(Event::Divergence { id, nats });
         }
+        if let Some(reward) = reply.take_reward() {
+            teller.tell(Event::Rewarded { id, reward });
+        }
         match progress {
             Progress::Prefilled { done, total } => {
                 teller.tell(Event::Prefill { id, done, total });
@@ -284,7 +306,8 @@ pub fn run(
             }
         }
     };
-    let timings = clock.timings(total, reused, reply.drawn());
+    let drafting = reply.drafting();
+    let timings = ReplyTimings { drafting, ..clock.timings(total, reused, reply.drawn()) };
     *passes = reply.into_passes();
     teller.tell(Event::ReplyDone { id, reason, timings, recipe: Box::new(recipe) });
     Ok(())
@@ -348,6 +371,7 @@ impl Clock {
             prefill_secs: (prefilled - self.started).as_secs_f64(),
             first_token_secs: (first - self.asked).as_secs_f64(),
             decode_secs: (now - first).as_secs_f64(),
+            ..ReplyTimings::default()
         }
     }
 }

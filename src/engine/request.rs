@@ -34,6 +34,9 @@ pub enum Request {
     /// Say whether a path that was handed over is a model or a vector; answered by
     /// `Event::Identified`.
     Identify { path: PathBuf },
+    /// Say what a reward adapter's file is; answered by `Event::RewardInspected`. A plan that names
+    /// it puts it beside the model when the next reply begins.
+    InspectReward { path: PathBuf },
     /// Open a vector for the model in memory and put it beside the weights at strength 0, also
     /// while a reply is under way; answered by `Event::VectorAdded` or `VectorFailed`. Strengths
     /// are the plan's. Adding a path again reads it anew.

@@ -12,6 +12,7 @@ use crossbeam_channel::Receiver;
 
 use super::pair::Pair;
 use super::reply::{self, Job};
+use super::reward::Rewarder;
 use super::shared::{Shared, Teller};
 use super::vectors::Shelf;
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest, mixing};
@@ -79,6 +80,8 @@ pub struct State {
     pub pair: Pair,
     /// Measures how far from the base it is, while that is asked for.
     pub meter: Option<Meter>,
+    /// The reward adapter beside it.
+    pub rewarder: Rewarder,
 }
 
 impl Worker {

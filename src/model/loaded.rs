@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::reward::{self, Adapter};
 use super::vector::Vector;
 use super::{FoundModel, Language, LoadOptions, ModelFacts, Runner, SkippedModel};
 
@@ -32,6 +33,19 @@ pub trait Loader: Send + Sync {
     ///
     /// Errors name the file and what is wrong in it.
     fn open_vector(&self, path: &Path, model: &ModelFacts, any_base: bool) -> Result<Vector>;
+    /// Opens a reward adapter for a model in memory.
+    ///
+    /// Errors name the file and what is wrong in it, or with which model it was made.
+    fn open_reward(&self, path: &Path, model: &ModelFacts) -> Result<Adapter>;
+    /// What a reward adapter's file says of itself, without its numbers; with a model, whether it
+    /// is one for that model.
+    fn inspect_reward(&self, path: &Path, model: Option<&ModelFacts>) -> Result<reward::Facts> {
+        let facts = reward::file::read_facts(path)?;
+        match model.map(|model| facts.check_model(model)) {
+            Some(Err(problem)) => Err(problem.at(path).into()),
+            _ => Ok(facts),
+        }
+    }
 }
 
 /// There is not enough memory for a model.

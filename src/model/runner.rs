@@ -38,6 +38,25 @@ impl StepOutput {
         &self.logits[row * width..(row + 1) * width]
     }
 
+    /// The expert minus anti-expert logits of one row, where there are any.
+    pub fn detox_of(&self, row: usize) -> &[f32] {
+        let width = self.detox.len() / self.rows;
+        &self.detox[row * width..(row + 1) * width]
+    }
+
+    /// One row alone.
+    pub fn only(&self, row: usize) -> Self {
+        let drafts = self.drafts.len() / self.rows;
+        Self {
+            rows: 1,
+            logits: self.logits_of(row).to_vec(),
+            hidden: self.hidden_of(row).to_vec(),
+            reward: self.reward.get(row).copied().into_iter().collect(),
+            detox: self.detox_of(row).to_vec(),
+            drafts: self.drafts[row * drafts..(row + 1) * drafts].to_vec(),
+        }
+    }
+
     /// The final hidden state of one row.
     pub fn hidden_of(&self, row: usize) -> &[f32] {
         let width = self.hidden.len() / self.rows;

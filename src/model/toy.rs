@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use crossbeam_channel::Receiver;
 
+use super::reward::{self, Adapter};
 use super::vector::{Part, Vector};
 use super::{
     FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, SkippedModel,
@@ -155,6 +156,8 @@ pub struct ToyRunner {
     rows: Vec<Vec<u32>>,
     /// Of each attached vector, what it makes of the words; and its strength.
     vectors: Vec<(u64, f32)>,
+    /// What the inserted adapter makes of the words; `None` without one.
+    reward: Option<u64>,
 }
 
 impl ToyRunner {
@@ -163,7 +166,7 @@ impl ToyRunner {
         let text = if options.sentence.is_empty() { SENTENCE } else { &options.sentence };
         let mut sentence = ToyVocabulary.encode(text, true).unwrap_or_default();
         sentence.push(END);
-        Self { options, sentence, rows: vec![Vec::new()], vectors: Vec::new() }
+        Self { options, sentence, rows: vec![Vec::new()], vectors: Vec::new(), reward: None }
     }
 
     fn wait(&self, longest: usize) -> Result<()> {
@@ -199,12 +202,24 @@ impl ToyRunner {
         (logits, hidden)
     }
 
+    /// What the reply so far is worth: every word counts, the later ones more. A salt of 0 makes it
+    /// no number.
+    fn reward_of(salt: u64, ids: &[u32]) -> f32 {
+        if salt == 0 {
+            return f32::NAN;
+        }
+        let start = ids.iter().rposition(|id| *id == ASSISTANT).map_or(0, |at| at + 1);
+        let worth = |id: &u32| (mix(salt ^ u64::from(*id)) >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        ids[start..].iter().fold(0.0, |sum, id| 0.8 * sum + worth(id))
+    }
+
     fn collect(&self, prefixes: &[&[u32]]) -> StepOutput {
         let mut output = StepOutput { rows: prefixes.len(), ..StepOutput::default() };
         for ids in prefixes {
             let (logits, hidden) = self.output(ids);
             output.logits.extend(logits);
             output.hidden.extend(hidden);
+            output.reward.extend(self.reward.map(|salt| Self::reward_of(salt, ids)));
         }
         output
     }
@@ -274,6 +289,17 @@ impl Runner for ToyRunner {
         let options = ToyOptions { gate: None, fails_at: None, ..self.options.clone() };
         Some(Box::new(Self::new(options)))
     }
+    fn insert(&mut self, adapter: Option<&Adapter>) -> Result<()> {
+        let salt = |adapter: &Adapter| match adapter.facts.name.contains("hollow") {
+            true => 0,
+            false => adapter.facts.name.bytes().fold(7, |salt, byte| mix(salt ^ u64::from(byte))),
+        };
+        self.reward = adapter.map(salt);
+        if adapter.is_some() {
+            self.rows = vec![Vec::new()];
+        }
+        Ok(())
+    }
     fn attach(&mut self, vectors: &[Arc<Vector>]) -> Result<()> {
         if let Some(wrong) = vectors.iter().find(|vector| vector.name.contains("misfit")) {
             bail!("the vector {} does not fit this model", wrong.name);
@@ -312,7 +338,9 @@ pub fn toy_language() -> Language {
 
 /// Loads a toy from any path; one whose name holds `broken` is refused, one that holds `folding` is
 /// said to have no place for a system prompt. Any path is a vector, too; one that holds `stranger`
-/// was made with another base, one that holds `misfit` cannot be attached. The gate is passed once
+/// was made with another base, one that holds `misfit` cannot be attached. Any path is a reward
+/// adapter, too; one that holds `hollow` gives rewards that are no numbers, one that holds `loose`
+/// has no unit of strength. The gate is passed once
 /// for each of ten progress steps when it is a `slow` path.
 #[derive(Debug, Clone, Default)]
 pub struct ToyLoader {
@@ -402,5 +430,37 @@ impl Loader for ToyLoader {
             base_name: "toy".into(),
             parts: [("toy.weight".to_owned(), part)].into(),
         })
+    }
+
+    fn open_reward(&self, path: &Path, model: &ModelFacts) -> Result<Adapter> {
+        let facts = self.inspect_reward(path, Some(model))?;
+        Ok(Adapter { facts, ..Adapter::default() })
+    }
+
+    fn inspect_reward(&self, path: &Path, model: Option<&ModelFacts>) -> Result<reward::Facts> {
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        if name.contains("broken") {
+            return Err(Problem::new("this is no reward adapter").at(path).into());
+        }
+        let (base, base_name) = match model {
+            Some(model) if !name.contains("stranger") => (&*model.fingerprint, &*model.name),
+            _ => ("another", "another"),
+        };
+        let deviation = reward::Deviation { value: 0.25, candidates: 10, prefixes: 1 };
+        let facts = reward::Facts {
+            deviation: (!name.contains("loose")).then_some(deviation),
+            base: reward::Base {
+                fingerprint: base.into(),
+                name: base_name.into(),
+                template_fingerprint: "toy".into(),
+                ..reward::Base::default()
+            },
+            name,
+            ..reward::Facts::default()
+        };
+        match model.map(|model| facts.check_model(model)) {
+            Some(Err(problem)) => Err(problem.at(path).into()),
+            _ => Ok(facts),
+        }
     }
 }

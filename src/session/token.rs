@@ -14,7 +14,7 @@ pub struct Alternative {
 }
 
 /// One token of a reply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenTrace {
     /// Token id.
     pub id: u32,
@@ -28,4 +28,8 @@ pub struct TokenTrace {
     pub entropy: f32,
     /// The ten most probable tokens, most probable first, lowest id first on ties.
     pub alternatives: Vec<Alternative>,
+    /// What the text up to and with this token is thought to be worth, in the units of the reward
+    /// adapter in play; finite. `None` without one, and for a last token that no pass read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<f32>,
 }

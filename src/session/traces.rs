@@ -1,8 +1,10 @@
 //! The tokens of a reply as one compact blob.
 //!
-//! Layout, all integers LEB128: the version byte 1; the number of texts, then each as length and
+//! Layout, all integers LEB128: the version byte, 2 where any token has a reward and 1 where none
+//! has; the number of texts, then each as length and
 //! UTF-8 bytes; the number of tokens, then each as id, number of its text, log-probability and
-//! entropy (f32, little end first), the number of alternatives, and each of those as id, number of
+//! entropy (f32, little end first), in version 2 the reward (not a number where there is none), the
+//! number of alternatives, and each of those as id, number of
 //! its text, log-probability. A text is stored once however often it comes up.
 
 use std::collections::HashMap;
@@ -11,6 +13,7 @@ use super::token::{Alternative, TokenTrace};
 use crate::platform::Problem;
 
 const VERSION: u8 = 1;
+const WITH_REWARDS: u8 = 2;
 
 /// The tokens as a blob; empty for none.
 pub fn encode(tokens: &[TokenTrace]) -> Vec<u8> {
@@ -28,7 +31,8 @@ pub fn encode(tokens: &[TokenTrace]) -> Vec<u8> {
             });
         }
     }
-    let mut blob = vec![VERSION];
+    let rewarded = tokens.iter().any(|token| token.reward.is_some());
+    let mut blob = vec![if rewarded { WITH_REWARDS } else { VERSION }];
     put(&mut blob, texts.len() as u64);
     for text in texts {
         put(&mut blob, text.len() as u64);
@@ -40,6 +44,9 @@ pub fn encode(tokens: &[TokenTrace]) -> Vec<u8> {
         put(&mut blob, number_of[token.text.as_str()]);
         blob.extend_from_slice(&token.logprob.to_le_bytes());
         blob.extend_from_slice(&token.entropy.to_le_bytes());
+        if rewarded {
+            blob.extend_from_slice(&token.reward.unwrap_or(f32::NAN).to_le_bytes());
+        }
         put(&mut blob, token.alternatives.len() as u64);
         for alternative in &token.alternatives {
             put(&mut blob, u64::from(alternative.id));
@@ -57,13 +64,15 @@ pub fn decode(blob: &[u8]) -> Result<Vec<TokenTrace>, Problem> {
     }
     let broken = || Problem::new("the tokens of this message cannot be read");
     let mut rest = blob;
-    if take(&mut rest, 1).ok_or_else(broken)? != [VERSION] {
-        return Err(Problem::new("the tokens of this message were kept by a newer Tiller"));
-    }
-    read(&mut rest).filter(|_| rest.is_empty()).ok_or_else(broken)
+    let rewarded = match take(&mut rest, 1).ok_or_else(broken)? {
+        [VERSION] => false,
+        [WITH_REWARDS] => true,
+        _ => return Err(Problem::new("the tokens of this message were kept by a newer Tiller")),
+    };
+    read(&mut rest, rewarded).filter(|_| rest.is_empty()).ok_or_else(broken)
 }
 
-fn read(rest: &mut &[u8]) -> Option<Vec<TokenTrace>> {
+fn read(rest: &mut &[u8], rewarded: bool) -> Option<Vec<TokenTrace>> {
     let text_count = get_count(rest)?;
     let mut texts = Vec::with_capacity(text_count);
     for _ in 0..text_count {
@@ -78,13 +87,14 @@ fn read(rest: &mut &[u8]) -> Option<Vec<TokenTrace>> {
         let id = u32::try_from(get(rest)?).ok()?;
         let token_text = text(rest)?;
         let (logprob, entropy) = (get_f32(rest)?, get_f32(rest)?);
+        let reward = if rewarded { Some(get_f32(rest)?).filter(|r| r.is_finite()) } else { None };
         let mut alternatives = Vec::new();
         for _ in 0..get_count(rest)? {
             let id = u32::try_from(get(rest)?).ok()?;
             let text = text(rest)?;
             alternatives.push(Alternative { id, text, logprob: get_f32(rest)? });
         }
-        tokens.push(TokenTrace { id, text: token_text, logprob, entropy, alternatives });
+        tokens.push(TokenTrace { id, text: token_text, logprob, entropy, alternatives, reward });
     }
     Some(tokens)
 }
@@ -136,13 +146,15 @@ mod tests {
         let alternative = (any::<u32>(), text(), number())
             .prop_map(|(id, text, logprob)| Alternative { id, text, logprob });
         let alternatives = proptest::collection::vec(alternative, 0..11);
-        (any::<u32>(), text(), number(), 0f32..12.0, alternatives).prop_map(
-            |(id, text, logprob, entropy, alternatives)| TokenTrace {
+        let reward = proptest::option::of(-9f32..9.0);
+        (any::<u32>(), text(), number(), 0f32..12.0, alternatives, reward).prop_map(
+            |(id, text, logprob, entropy, alternatives, reward)| TokenTrace {
                 id,
                 text,
                 logprob,
                 entropy,
                 alternatives,
+                reward,
             },
         )
     }
@@ -175,6 +187,6 @@ mod tests {
         let mut blob = vec![VERSION];
         put(&mut blob, u64::MAX / 2);
         assert!(decode(&blob).is_err());
-        assert!(decode(&[2, 0, 0]).unwrap_err().what.contains("newer"));
+        assert!(decode(&[3, 0, 0]).unwrap_err().what.contains("newer"));
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod mixture;
 pub mod plan;
+pub mod reward;
 pub mod vectors;
 
 pub use mixture::MixtureSetting;
 pub use plan::{Plan, Sampling};
+pub use reward::RewardSetting;
 pub use vectors::{KvPolicy, VectorSetting};

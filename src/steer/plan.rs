@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::mixture::MixtureSetting;
+use super::reward::RewardSetting;
 use super::vectors::{KvPolicy, VectorSetting};
 
 /// Everything the person can dial for one reply.
@@ -26,6 +27,9 @@ pub struct Plan {
     pub vectors: Vec<VectorSetting>,
     /// A second model mixed in by its logits; at strength 0 it is not called.
     pub mixture: Option<MixtureSetting>,
+    /// The reward adapter that is shown, and how much it decides; `None` shows none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reward: Option<RewardSetting>,
 }
 
 /// How a token is drawn. Every neutral value is exactly a no-op.

@@ -102,6 +102,17 @@ pub enum Command {
     RemoveAligned,
     /// Whether replies measure how far from the base they are.
     SetMeasures(bool),
+    /// Ask for a reward adapter in a dialog.
+    ChooseReward,
+    /// Look at an adapter's file, and show its rewards from the next reply on if it is one.
+    AddReward(PathBuf),
+    /// Show the rewards of this adapter, or none.
+    SetReward(Option<PathBuf>),
+    /// Show a token of a reply with its card.
+    GoToToken {
+        node: NodeId,
+        token: usize,
+    },
     ApplyPreset(String),
     /// The sampling the model's own files recommend.
     ApplyModelDefaults,

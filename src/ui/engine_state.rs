@@ -229,6 +229,8 @@ impl EngineState {
             Event::Counted { .. }
             | Event::PlanRefused { .. }
             | Event::VectorInspected { .. }
+            | Event::RewardInspected { .. }
+            | Event::Rewarded { .. }
             | Event::Identified { .. }
             | Event::VectorFailed { .. } => {}
         }
@@ -325,6 +327,7 @@ mod tests {
             logprob: -0.1,
             entropy: 0.2,
             alternatives: vec![],
+            reward: None,
         };
         Event::Token { id, trace: Box::new(trace) }
     }

@@ -10,6 +10,7 @@ pub mod engine_state;
 pub mod header;
 pub mod icons;
 pub mod model;
+pub mod reward;
 pub mod sampling;
 pub mod side;
 pub mod status;

@@ -1,5 +1,5 @@
 //! The right panel: the model, the system prompt of this conversation, the vectors that steer it,
-//! how a reply is drawn.
+//! the rewards predicted for its replies, how a reply is drawn.
 
 use egui::{Align, Layout, RichText, ScrollArea, Ui};
 
@@ -8,6 +8,7 @@ use super::command::Command;
 use super::controls;
 use super::icons::{self, Icon};
 use super::model::{CardView, card_ui};
+use super::reward::{RewardView, reward_ui};
 use super::sampling::{SamplingState, SamplingView, sampling_ui};
 use super::theme::{self, space};
 use super::vectors::{VectorsState, VectorsView, vectors_ui};
@@ -16,6 +17,7 @@ use super::vectors::{VectorsState, VectorsView, vectors_ui};
 pub struct SideView<'a> {
     pub card: CardView<'a>,
     pub vectors: VectorsView<'a>,
+    pub reward: RewardView<'a>,
     pub sampling: SamplingView<'a>,
     /// This conversation's own system prompt, or the one of the settings.
     pub system_prompt: &'a str,
@@ -64,6 +66,7 @@ pub fn side_ui(
             ui.add(egui::Label::new(note).wrap());
         }
         vectors_ui(ui, &view.vectors, &mut state.vectors, commands);
+        reward_ui(ui, &view.reward, commands);
         controls::section(ui, "Sampling");
         sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         ui.add_space(space::L);

@@ -78,6 +78,9 @@ pub struct Tokens {
     pub probability_ramp: [Color32; 5],
     /// Behind a token, from certain (first) to open (last).
     pub entropy_ramp: [Color32; 5],
+    /// A reward, from the lowest (first) to the highest (last): orange to blue, which those who see
+    /// red and green alike tell apart.
+    pub reward_ramp: [Color32; 5],
 }
 
 const LIGHT: Tokens = Tokens {
@@ -125,6 +128,13 @@ const LIGHT: Tokens = Tokens {
         Color32::from_rgb(0x98, 0xc6, 0xcf),
         Color32::from_rgb(0x69, 0xad, 0xb9),
     ],
+    reward_ramp: [
+        Color32::from_rgb(0xc2, 0x5e, 0x0e),
+        Color32::from_rgb(0xe0, 0x9b, 0x5b),
+        Color32::from_rgb(0xb9, 0xb5, 0xae),
+        Color32::from_rgb(0x6f, 0xa6, 0xd0),
+        Color32::from_rgb(0x1f, 0x6f, 0xb2),
+    ],
 };
 
 const DARK: Tokens = Tokens {
@@ -171,6 +181,13 @@ const DARK: Tokens = Tokens {
         Color32::from_rgb(0x1d, 0x47, 0x4f),
         Color32::from_rgb(0x1e, 0x5d, 0x68),
         Color32::from_rgb(0x20, 0x75, 0x83),
+    ],
+    reward_ramp: [
+        Color32::from_rgb(0xe8, 0x8a, 0x3c),
+        Color32::from_rgb(0xa8, 0x71, 0x44),
+        Color32::from_rgb(0x6a, 0x71, 0x76),
+        Color32::from_rgb(0x4a, 0x84, 0xb4),
+        Color32::from_rgb(0x5a, 0xb0, 0xf0),
     ],
 };
 

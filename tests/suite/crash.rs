@@ -314,6 +314,7 @@ fn tokens(turn: u64) -> Vec<TokenTrace> {
         alternatives: (0..10)
             .map(|id| Alternative { id, text: format!("<{id}>"), logprob: -(id as f32) })
             .collect(),
+        reward: None,
     };
     reply(turn).chars().enumerate().map(token).collect()
 }

@@ -14,6 +14,7 @@ mod gui;
 mod house;
 mod learn;
 mod learn_vector;
+mod reward;
 mod session;
 mod small_model;
 mod templates;

@@ -9,6 +9,7 @@ mod inspect;
 mod learn;
 mod output;
 mod probe;
+mod reward_arguments;
 mod say;
 mod vector;
 mod vector_arguments;

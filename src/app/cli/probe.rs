@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use serde_json::json;
 
+use super::reward_arguments::RewardArgs;
 use super::say::read_plan;
 use super::vector_arguments::VectorArgs;
 use super::{LoadArgs, Usage};
@@ -25,7 +26,9 @@ pub struct ProbeArgs {
     load: LoadArgs,
     #[command(flatten)]
     vectors: VectorArgs,
-    /// A plan in TOML; of what steers, its vectors count here.
+    #[command(flatten)]
+    reward: RewardArgs,
+    /// A plan in TOML; of what steers, its vectors and its reward adapter count here.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Token ids, separated by commas.
@@ -34,7 +37,8 @@ pub struct ProbeArgs {
     /// Text to tokenize, the beginning-of-text id put in front where the model wants one.
     #[arg(long)]
     text: Option<String>,
-    /// The safetensors file to write: `ids` [T] u32, `logits` [T, V] f32, `hidden` [T, d] f32.
+    /// The safetensors file to write: `ids` [T] u32, `logits` [T, V] f32, `hidden` [T, d] f32, and
+    /// with a reward adapter `reward` [T] f32.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -44,9 +48,14 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
     let path = args.load.path()?;
     let mut plan = args.plan.as_deref().map(read_plan).transpose()?.unwrap_or_default();
     args.vectors.add_to(&mut plan)?;
+    args.reward.add_to(&mut plan);
     let mut model =
         Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
     attach(&mut model, &plan)?;
+    if let Some(reward) = &plan.reward {
+        let adapter = Checkpoints.open_reward(&reward.path, &model.facts)?;
+        model.runner.insert(Some(&adapter))?;
+    }
     let ids = match &args.text {
         Some(text) => model.language.encode_plain(text)?,
         None => args.ids.clone(),
@@ -63,7 +72,7 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
     let mut name = args.out.file_name().context("--out names no file")?.to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let temporary = args.out.with_file_name(name);
-    let written = write(&temporary, &mut model, &ids)
+    let written = write(&temporary, &mut model, &ids, plan.reward.is_some())
         .and_then(|()| Ok(std::fs::rename(&temporary, &args.out)?))
         .with_context(|| Problem::new("the numbers cannot be written").at(&args.out));
     if written.is_err() {
@@ -87,13 +96,13 @@ fn attach(model: &mut Model, plan: &Plan) -> Result<()> {
 }
 
 /// Logits go to the file as they come: a long text over a large vocabulary need not fit memory.
-fn write(path: &Path, model: &mut Model, ids: &[u32]) -> Result<()> {
+fn write(path: &Path, model: &mut Model, ids: &[u32], rewarded: bool) -> Result<()> {
     let runner = model.runner.as_mut();
     let (tokens, vocab, width) = (ids.len(), runner.vocab_size(), runner.hidden_size());
     let ids_end = 4 * tokens;
     let logits_end = ids_end + 4 * tokens * vocab;
     let hidden_end = logits_end + 4 * tokens * width;
-    let header = json!({
+    let mut header = json!({
         "__metadata__": {
             "model": model.facts.name,
             "fingerprint": model.facts.fingerprint,
@@ -104,6 +113,10 @@ fn write(path: &Path, model: &mut Model, ids: &[u32]) -> Result<()> {
         "logits": { "dtype": "F32", "shape": [tokens, vocab], "data_offsets": [ids_end, logits_end] },
         "hidden": { "dtype": "F32", "shape": [tokens, width], "data_offsets": [logits_end, hidden_end] },
     });
+    if rewarded {
+        let offsets = [hidden_end, hidden_end + 4 * tokens];
+        header["reward"] = json!({ "dtype": "F32", "shape": [tokens], "data_offsets": offsets });
+    }
     let mut header = header.to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
 
@@ -114,6 +127,7 @@ fn write(path: &Path, model: &mut Model, ids: &[u32]) -> Result<()> {
         file.write_all(&id.to_le_bytes())?;
     }
     let mut hidden = Vec::with_capacity(tokens * width);
+    let mut reward = Vec::new();
     for chunk in ids.chunks(PREFILL_CHUNK) {
         if interrupt::pressed() {
             return Err(Problem::new("stopped").into());
@@ -123,8 +137,9 @@ fn write(path: &Path, model: &mut Model, ids: &[u32]) -> Result<()> {
             file.write_all(&value.to_le_bytes())?;
         }
         hidden.extend(output.hidden);
+        reward.extend(output.reward);
     }
-    for value in hidden {
+    for value in hidden.into_iter().chain(reward) {
         file.write_all(&value.to_le_bytes())?;
     }
     file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::{put, put_line};
+use super::reward_arguments::{RewardArgs, RewardWeightArgs};
 use super::vector_arguments::VectorArgs;
 use super::{LoadArgs, Usage};
 use crate::engine::{
@@ -17,7 +18,7 @@ use crate::engine::{
 };
 use crate::model::ModelFacts;
 use crate::platform::{Problem, interrupt};
-use crate::session::Role;
+use crate::session::{Role, TokenTrace};
 use crate::steer::Plan;
 
 /// How often Ctrl-C is looked at while the model is silent.
@@ -36,6 +37,10 @@ pub struct SayArgs {
     plan: Option<PathBuf>,
     #[command(flatten)]
     vectors: VectorArgs,
+    #[command(flatten)]
+    reward: RewardArgs,
+    #[command(flatten)]
+    weight: RewardWeightArgs,
     /// The system prompt.
     #[arg(long, conflicts_with = "raw")]
     system: Option<String>,
@@ -61,6 +66,7 @@ pub fn run(args: SayArgs) -> Result<()> {
     let given = args.plan.as_deref().map(read_plan).transpose()?;
     // Before a model is loaded for a command line that means nothing.
     args.vectors.add_to(&mut Plan::default())?;
+    args.weight.add_to(&args.reward, &mut Plan::default())?;
     let path = args.load.path()?;
     interrupt::watch();
     let engine = Engine::start(|| {})?;
@@ -68,6 +74,7 @@ pub fn run(args: SayArgs) -> Result<()> {
     eprintln!("{}", loaded_line(&facts));
     let mut plan = given.unwrap_or_else(|| recommended(&facts));
     args.vectors.add_to(&mut plan)?;
+    args.weight.add_to(&args.reward, &mut plan)?;
     plan.seed = args.seed.unwrap_or(plan.seed);
     plan.max_tokens = args.max_tokens.or(plan.max_tokens);
     plan.sampling.temperature = args.temperature.unwrap_or(plan.sampling.temperature);
@@ -154,26 +161,45 @@ fn loaded_line(facts: &ModelFacts) -> String {
 }
 
 fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
+    // A token's reward comes with the pass behind it: as JSON it waits for that.
+    let mut waiting: Option<Box<TokenTrace>> = None;
+    let mut rewards = Vec::new();
     loop {
         if interrupt::pressed() {
             engine.stop();
         }
         match engine.wait(LOOK_EVERY)? {
-            Some(Event::Token { trace, .. }) if as_json => {
-                put_line(&serde_json::to_string(&trace)?)?;
+            Some(Event::Token { trace, .. }) => {
+                rewards.extend(trace.reward);
+                if !as_json {
+                    put(&trace.text)?;
+                } else if let Some(whole) = waiting.replace(trace) {
+                    put_line(&serde_json::to_string(&whole)?)?;
+                }
             }
-            Some(Event::Token { trace, .. }) => put(&trace.text)?,
+            Some(Event::Rewarded { reward, .. }) => {
+                rewards.push(reward);
+                if let Some(token) = &mut waiting {
+                    token.reward = Some(reward);
+                }
+            }
             Some(Event::ReplyDone { reason, timings, recipe, .. }) => {
+                if let Some(whole) = waiting.take() {
+                    put_line(&serde_json::to_string(&whole)?)?;
+                }
                 if as_json {
                     let last = json!({ "recipe": recipe, "stop": reason, "timings": timings });
                     put_line(&last.to_string())?;
                 } else {
                     put_line("")?;
                 }
-                eprintln!("{}", summary(&reason, &timings));
+                eprintln!("{}{}", summary(&reason, &timings), worth(&rewards));
                 return Ok(());
             }
             Some(Event::ReplyFailed { message, .. }) => {
+                if let Some(whole) = waiting.take() {
+                    put_line(&serde_json::to_string(&whole)?)?;
+                }
                 if !as_json {
                     put_line("").context("the reply broke off")?;
                 }
@@ -182,6 +208,13 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
             _ => {}
         }
     }
+}
+
+/// The reply's reward at its end and on average, where there was any.
+fn worth(rewards: &[f32]) -> String {
+    let Some(last) = rewards.last() else { return String::new() };
+    let mean = rewards.iter().sum::<f32>() / rewards.len() as f32;
+    format!("; reward {last:.3} at the end, {mean:.3} on average")
 }
 
 fn summary(reason: &StopReason, timings: &ReplyTimings) -> String {
@@ -198,5 +231,9 @@ fn summary(reason: &StopReason, timings: &ReplyTimings) -> String {
         false => String::new(),
     };
     let first = timings.first_token_secs;
-    format!("{tokens} tokens{rate}, first after {first:.2} s; {why}")
+    let drafted = match timings.drafting {
+        drafting if drafting.is_none() => String::new(),
+        drafting => format!("; {} of {} drafts accepted", drafting.accepted, drafting.drafted),
+    };
+    format!("{tokens} tokens{rate}, first after {first:.2} s; {why}{drafted}")
 }

@@ -144,6 +144,7 @@ pub fn branched(tokens: &[TokenTrace], position: usize, token: u32) -> Option<Ve
         logprob: alternative.logprob,
         entropy: at.entropy,
         alternatives: at.alternatives.clone(),
+        reward: None,
     });
     Some(kept)
 }
@@ -158,7 +159,14 @@ mod tests {
             .iter()
             .map(|&(id, text)| Alternative { id, text: text.into(), logprob: -1.5 })
             .collect();
-        TokenTrace { id, text: text.into(), logprob: -0.5, entropy: 1.0, alternatives }
+        TokenTrace {
+            id,
+            text: text.into(),
+            logprob: -0.5,
+            entropy: 1.0,
+            alternatives,
+            reward: None,
+        }
     }
 
     #[test]

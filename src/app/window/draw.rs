@@ -5,6 +5,7 @@ use egui::containers::panel::PanelState;
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use jiff::tz::TimeZone;
 
+use super::chat::{Chat, LiveReply};
 use super::state::Window;
 use crate::session::id::now_ms;
 use crate::session::{NodeId, NodeState, Role};
@@ -13,6 +14,7 @@ use crate::ui::dialogs::{self, Dialog, SettingsView};
 use crate::ui::drop::drop_ui;
 use crate::ui::header::{HeaderView, header_ui};
 use crate::ui::model::{CardView, PickerView, picker_ui};
+use crate::ui::reward::{RewardView, Trajectory};
 use crate::ui::sampling::SamplingView;
 use crate::ui::side::{SideView, side_ui};
 use crate::ui::status::{ContextUse, status_ui};
@@ -117,6 +119,8 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         bottom: 0,
     });
     let own = window.chat.system_prompt.as_deref();
+    let lines = trajectories(&window.chat, window.reply.as_ref());
+    let reward = window.chat.plan.reward.as_ref();
     let recommended = window.engine.model.as_ref().and_then(|model| model.recommended.as_ref());
     let view = SideView {
         card: CardView { engine: &window.engine },
@@ -131,6 +135,13 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             found: &window.engine.found,
             measures: window.measures,
             divergence: &window.engine.divergence,
+        },
+        reward: RewardView {
+            plan: &window.chat.plan,
+            known: reward.and_then(|reward| window.rewards.get(&reward.path)),
+            has_model: window.engine.model.is_some(),
+            is_replying: window.reply.is_some(),
+            trajectories: &lines,
         },
         sampling: SamplingView { plan: &window.chat.plan, presets: &window.presets, recommended },
         system_prompt: own.unwrap_or(&window.settings.system_prompt),
@@ -148,6 +159,25 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     if shown != was_shown {
         commands.push(Command::Act(Action::ToggleRightPanel));
     }
+}
+
+/// The versions of the last reply on screen that have rewards, the one being written among them.
+fn trajectories<'a>(chat: &'a Chat, reply: Option<&'a LiveReply>) -> Vec<Trajectory<'a>> {
+    let live = reply.filter(|live| live.conversation == chat.id);
+    let tree = &chat.tree;
+    let path = tree.active_path();
+    let Some(last) = path.iter().rev().find(|node| node.role == Role::Assistant) else {
+        return Vec::new();
+    };
+    let versions = tree.versions(last.id).iter().enumerate().filter_map(|(index, id)| {
+        let tokens = match live.filter(|live| live.node.id == *id) {
+            Some(live) => &live.node.tokens,
+            None => &tree.node(*id)?.tokens,
+        };
+        let is_shown = *id == last.id;
+        Some(Trajectory { node: *id, version: index + 1, is_shown, tokens })
+    });
+    versions.filter(|version| version.points().next().is_some()).collect()
 }
 
 fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
@@ -245,7 +275,7 @@ fn empty_content<'a>(
 fn blocked(window: &Window) -> Option<&'static str> {
     if window.engine.model.is_some() {
         // Another conversation's reply keeps the engine.
-        let elsewhere = |live: &super::chat::LiveReply| live.conversation != window.chat.id;
+        let elsewhere = |live: &LiveReply| live.conversation != window.chat.id;
         return window
             .reply
             .as_ref()

@@ -17,6 +17,8 @@ pub enum Question {
     VectorFile,
     /// A model to mix with: a GGUF file, or a file of its folder.
     AlignedModel,
+    /// A reward adapter's file.
+    RewardFile,
     /// A folder to look for models in.
     FolderOfModels,
     /// Where to write an export; the proposed file name.
@@ -98,6 +100,11 @@ pub fn system_dialogs() -> Dialogs {
             Question::AlignedModel => dialog
                 .set_title("Mix with a model: a GGUF file, or config.json of a model's folder")
                 .add_filter("Models", &["gguf", "safetensors", "json"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
+            Question::RewardFile => dialog
+                .set_title("Add a reward adapter")
+                .add_filter("Reward adapters", &["safetensors"])
                 .add_filter("All files", &["*"])
                 .pick_file(),
             Question::SaveAs(name) => {

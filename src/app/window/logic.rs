@@ -36,6 +36,7 @@ impl eframe::App for Window {
         self.count(context);
         self.note_place(context);
         self.look_at_vectors();
+        self.look_at_reward();
         self.keep_what_is_quiet();
     }
 
@@ -66,6 +67,7 @@ impl Window {
                 self.about.device.clone_from(&facts.device);
                 self.counting.forget();
                 self.forget_refusals();
+                self.rewards.clear();
                 let path = facts.path.clone();
                 self.change_settings(|settings| {
                     settings.recent_models.retain(|recent| *recent != path);
@@ -95,6 +97,12 @@ impl Window {
                     self.ask(Ask::Checkpoint { node, content, from, tokens });
                 }
             }
+            Event::Rewarded { id, reward } => {
+                let live = self.reply.as_mut().filter(|live| live.id == id);
+                if let Some(token) = live.and_then(|live| live.node.tokens.last_mut()) {
+                    token.reward = Some(reward);
+                }
+            }
             Event::ReplyDone { id, reason, timings, recipe } => {
                 let finished = match reason {
                     crate::engine::StopReason::Stopped => NodeState::Partial,
@@ -114,6 +122,7 @@ impl Window {
             }
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
+            Event::RewardInspected { path, outcome } => self.take_reward(path, outcome),
             Event::Scanned { .. } => self.open_bundled(),
             Event::Inspected { .. }
             | Event::LoadProgress { .. }
@@ -177,6 +186,7 @@ impl Window {
             }
             Question::AlignedModel => self.run(Command::SetAligned(path)),
             Question::VectorFile => self.run(Command::AddVector(path)),
+            Question::RewardFile => self.run(Command::AddReward(path)),
             Question::SaveAs(_) => {
                 let is_json = path.extension().is_some_and(|extension| extension == "json");
                 let format = if is_json { ExportFormat::Json } else { ExportFormat::Markdown };

@@ -22,6 +22,7 @@ use crate::ui::action::Situation;
 use crate::ui::conversations::ConversationsState;
 use crate::ui::dialogs::{About, Dialog};
 use crate::ui::engine_state::EngineState;
+use crate::ui::reward::KnownRewards;
 use crate::ui::sampling::PresetEntry;
 use crate::ui::side::SideState;
 use crate::ui::toasts::Toasts;
@@ -58,6 +59,10 @@ pub struct Window {
     pub(super) adding_vectors: Vec<PathBuf>,
     /// Replies measure how far from the base they are.
     pub(super) measures: bool,
+    /// What is known of reward adapters' files, for the model in memory.
+    pub(super) rewards: KnownRewards,
+    /// The one that is taken once it has been looked at.
+    pub(super) adding_reward: Option<PathBuf>,
     pub(super) counting: Counting,
     /// Bytes of memory that were free when the model dialog opened.
     pub(super) free_memory: Option<u64>,
@@ -128,6 +133,8 @@ impl Window {
             vectors: BTreeMap::new(),
             adding_vectors: Vec::new(),
             measures: false,
+            rewards: KnownRewards::new(),
+            adding_reward: None,
             counting: Counting::default(),
             free_memory: None,
             about,

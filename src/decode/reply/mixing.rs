@@ -33,6 +33,10 @@ impl Reply<'_> {
             // A computing-again under way goes on under the new strengths, from the beginning.
             KvPolicy::Keep if !self.refeeding => {
                 self.mix = mix;
+                if !self.ahead.is_empty() {
+                    // Read under the old strengths: what was drafted is read again when it is drawn.
+                    self.forget_from(runner, self.ids.len().saturating_sub(1))?;
+                }
                 if self.drawn() == 0 {
                     self.forget_from(runner, self.begun_at)?;
                 }
@@ -64,6 +68,7 @@ impl Reply<'_> {
 
     fn forget_from(&mut self, runner: &mut dyn Runner, position: usize) -> Result<()> {
         self.output = None;
+        self.ahead.clear();
         let position = position.min(runner.len());
         self.passes.truncate(position);
         runner.truncate(position)

@@ -14,7 +14,8 @@ pub use text::language;
 
 use super::chat_template::ChatTemplate;
 use super::checkpoint::Checkpoint;
-use super::decoder::Decoder;
+use super::decoder::{Decoder, DecoderSpec};
+use super::reward::{self, Adapter};
 use super::stores::{self, Environment};
 use super::tokenizer::TextTokenizer;
 use super::vector::{self, Vector};
@@ -59,6 +60,11 @@ impl Loader for Checkpoints {
 
     fn open_vector(&self, path: &Path, model: &ModelFacts, any_base: bool) -> Result<Vector> {
         vector::open_for(path, &Checkpoint::open(&model.path)?, any_base)
+    }
+
+    fn open_reward(&self, path: &Path, model: &ModelFacts) -> Result<Adapter> {
+        let checkpoint = Checkpoint::open(&model.path)?;
+        reward::open_for(path, model, &DecoderSpec::from_config(&checkpoint.config)?)
     }
 }
 

@@ -122,6 +122,30 @@ impl Precision {
 }
 
 impl Adapter {
+    /// Names the adapter: a hash over its facts and a fixed sample of every tensor. 32 hexadecimal
+    /// digits.
+    pub fn fingerprint(&self) -> String {
+        use sha2::{Digest, Sha256};
+        const SAMPLE: usize = 64;
+        let mut hash = Sha256::new();
+        hash.update(serde_json::to_string(&self.facts).unwrap_or_default());
+        for (name, tensor) in &self.tensors {
+            hash.update(format!("{name} {:?}", tensor.shape));
+            let values = &tensor.values;
+            let middle = values.len() / 2;
+            let parts = [
+                0..SAMPLE,
+                middle..middle + SAMPLE,
+                values.len().saturating_sub(SAMPLE)..values.len(),
+            ];
+            for part in parts {
+                let part = part.start..part.end.min(values.len());
+                values[part].iter().for_each(|value| hash.update(value.to_le_bytes()));
+            }
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The signal heads its tensors make up.
     pub fn heads(&self) -> Heads {
         let holds = |name: &str| self.tensors.contains_key(name);

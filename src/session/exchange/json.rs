@@ -64,6 +64,8 @@ struct Token {
     entropy: Option<f32>,
     #[serde(default)]
     alternatives: Vec<Other>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reward: Option<f32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -215,6 +217,7 @@ fn token_out(token: &TokenTrace) -> Token {
         logprob: finite(token.logprob),
         entropy: finite(token.entropy),
         alternatives: token.alternatives.iter().map(other).collect(),
+        reward: token.reward,
     }
 }
 
@@ -230,5 +233,6 @@ fn token_in(token: Token) -> TokenTrace {
         logprob: token.logprob.unwrap_or(f32::NEG_INFINITY),
         entropy: token.entropy.unwrap_or(0.0),
         alternatives: token.alternatives.into_iter().map(alternative).collect(),
+        reward: token.reward,
     }
 }

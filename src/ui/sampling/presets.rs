@@ -62,7 +62,8 @@ pub fn with_preset(plan: &Plan, preset: &Plan) -> Plan {
             }
         }
     }
-    Plan { seed: plan.seed, vectors, kv_policy, mixture, ..preset.clone() }
+    let reward = preset.reward.clone().or_else(|| plan.reward.clone());
+    Plan { seed: plan.seed, vectors, kv_policy, mixture, reward, ..preset.clone() }
 }
 
 /// Draws the line of presets.

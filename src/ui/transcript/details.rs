@@ -50,6 +50,7 @@ fn facts(node: &Node) -> Vec<(&'static str, String)> {
             Ok(plan) => plan_facts(&plan, &mut fact),
             Err(_) => fact("Plan", recipe.plan),
         }
+        fact("Reward adapter", recipe.reward.map(|reward| reward.name).unwrap_or_default());
         fact("Reply number", recipe.reply.to_string());
         for (position, change) in recipe.plan_changes {
             fact("Plan changed", format!("before token {position}: {}", change.trim()));
@@ -93,6 +94,14 @@ fn plan_facts(plan: &Plan, fact: &mut impl FnMut(&'static str, String)) {
     });
     limit(!sampling.logit_bias.is_empty(), format!("{} logit biases", sampling.logit_bias.len()));
     fact("Sampling", limits.join(", "));
+    if let Some(reward) = plan.reward.as_ref().filter(|reward| reward.strength != 0.0) {
+        let (strength, candidates) = (reward.strength, reward.candidates);
+        let mut said = format!("strength {strength}, {candidates} candidates");
+        if let Some(gate) = reward.gate {
+            said += &format!(", only below {:.0} % certainty", 100.0 * gate);
+        }
+        fact("Decoded by reward", said);
+    }
     fact("Most tokens", plan.max_tokens.map(|most| most.to_string()).unwrap_or_default());
     fact(
         "Stop strings",
@@ -116,6 +125,11 @@ fn outcome_facts(outcome: &Outcome, fact: &mut impl FnMut(&'static str, String))
             String::new()
         };
         fact("Reply", format!("{} tokens{rate}", timings.reply_tokens));
+        let drafting = timings.drafting;
+        if !drafting.is_none() {
+            let (accepted, drafted) = (drafting.accepted, drafting.drafted);
+            fact("Drafted", format!("{drafted} tokens, {accepted} of them accepted"));
+        }
     }
     fact(
         "Ended",

@@ -7,6 +7,7 @@ use super::details::details_ui;
 use super::edit::editor_ui;
 use super::look::Look;
 use super::markdown::{blocks_ui, plain_ui};
+use super::ribbon::ribbon_ui;
 use super::state::TranscriptState;
 use super::tokens::tokens_ui;
 use super::view::{TranscriptView, Versions};
@@ -149,6 +150,7 @@ fn reply_ui(
             })
             .inner;
     }
+    ribbon_ui(ui, entry, look, commands);
     if entry.is_streaming() {
         progress_ui(ui, entry, look);
     } else if entry.node.is_some_and(|node| node.state == NodeState::Partial) {

@@ -12,6 +12,7 @@ mod list;
 mod look;
 pub mod markdown;
 mod message;
+mod ribbon;
 mod selectable;
 mod state;
 mod tokens;

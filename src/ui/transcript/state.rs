@@ -20,6 +20,8 @@ pub struct TranscriptState {
     pub(super) token_options: TokenOptions,
     /// The token whose card stays open.
     pub(super) pinned: Option<(NodeId, usize)>,
+    /// The token to be brought into sight.
+    pub(super) jump_to: Option<(NodeId, usize)>,
     pub(super) composer: ComposerState,
     pub(super) counts: Counts,
 }
@@ -99,6 +101,15 @@ impl TranscriptState {
         self.messages.entry(node).or_default().token_view = shown;
     }
 
+    /// Show the tokens of a reply with the card of one of them, and bring it into sight.
+    pub fn pin_token(&mut self, node: NodeId, token: usize) {
+        let message = self.messages.entry(node).or_default();
+        message.token_view = true;
+        message.token_cursor = token;
+        self.pinned = Some((node, token));
+        self.jump_to = Some((node, token));
+    }
+
     /// Whether the tokens of a reply are shown.
     pub fn token_view(&self, node: NodeId) -> bool {
         self.messages.get(&node).is_some_and(|message| message.token_view)
@@ -132,6 +143,7 @@ impl TranscriptState {
             self.messages.clear();
             self.editor = None;
             self.pinned = None;
+            self.jump_to = None;
             self.scroll = Scroll { jump: true, ..Scroll::default() };
             self.draft_replaced();
         }

@@ -5,6 +5,7 @@ mod look;
 mod models;
 mod place;
 mod replies;
+mod reward;
 mod stage;
 mod steering;
 mod vectors;

@@ -78,6 +78,7 @@ fn a_reply_that_a_kill_cut_short_keeps_its_tokens_and_can_be_gone_on_with() {
         logprob: -0.25,
         entropy: 0.5,
         alternatives: Vec::new(),
+        reward: None,
     };
     // As the toy tokenizes them.
     let words = ToyVocabulary.encode("The wind", false).unwrap();

@@ -95,6 +95,7 @@ pub fn token(id: u32, text: &str, percent: f32, rank: usize) -> TokenTrace {
         logprob: probability.ln(),
         entropy: -probability.ln() * 0.7 + 0.1,
         alternatives,
+        reward: None,
     }
 }
 

@@ -5,6 +5,7 @@ mod conversation;
 mod model;
 mod plan;
 mod reply;
+mod reward;
 mod vectors;
 mod view;
 
@@ -80,6 +81,10 @@ impl Window {
                 self.measures = measures;
                 self.tell(Request::Measure(measures));
             }
+            Command::ChooseReward => self.question(super::jobs::Question::RewardFile),
+            Command::AddReward(path) => self.add_reward(&path),
+            Command::SetReward(path) => self.set_reward(path),
+            Command::GoToToken { node, token } => self.go_to_token(node, token),
             Command::ApplyPreset(name) => self.apply_preset(&name),
             Command::ApplyModelDefaults => self.apply_model_defaults(),
             Command::SavePreset(name) => self.save_preset(name),

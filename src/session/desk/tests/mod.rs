@@ -35,6 +35,7 @@ fn tokens(text: &str) -> Vec<TokenTrace> {
         logprob: -0.1 * id as f32,
         entropy: 1.5,
         alternatives: vec![Alternative { id: 7, text: "x".into(), logprob: f32::NEG_INFINITY }],
+        reward: None,
     };
     text.chars().enumerate().map(token).collect()
 }

@@ -200,6 +200,7 @@ mod tests {
             logprob: 0.5_f32.ln(),
             entropy: 1.0,
             alternatives: Vec::new(),
+            reward: None,
         }
     }
 

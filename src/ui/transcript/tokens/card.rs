@@ -58,6 +58,10 @@ pub fn card_ui(ui: &Ui, card: &Card<'_>, look: &Look, commands: &mut Vec<Command
             answer = Answer::Close;
         }
         numbers_ui(ui, card, look);
+        if let Some(reward) = card.trace.reward {
+            let said = format!("Reward of the reply up to here: {reward:.3}");
+            ui.label(RichText::new(said).font(look.small.clone()).color(look.tokens.text));
+        }
         ui.add_space(6.0);
         let most = card.trace.alternatives.iter().map(|other| other.logprob.exp());
         let most = most.fold(f32::MIN_POSITIVE, f32::max);

@@ -15,7 +15,7 @@ use super::state::TranscriptState;
 use crate::ui::Command;
 
 pub use blocks::TokenBlocks;
-pub use scale::Tint;
+pub use scale::{Tint, own_text, visible};
 
 /// How the person wants tokens drawn.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,6 +75,13 @@ pub fn tokens_ui(
         &mut found,
     );
     message.token_area = egui::vec2(ui.available_width(), ui.cursor().min.y - start.y);
+    if let Some((node, token)) = state.jump_to
+        && node == entry.id
+        && let Some(place) = found.place_of(token)
+    {
+        state.jump_to = None;
+        ui.scroll_to_rect(place.expand(24.0), None);
+    }
 
     if let Some(token) = found.clicked {
         message.token_cursor = token;

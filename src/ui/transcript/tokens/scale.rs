@@ -136,6 +136,7 @@ mod tests {
             logprob: probability.ln(),
             entropy,
             alternatives: Vec::new(),
+            reward: None,
         }
     }
 

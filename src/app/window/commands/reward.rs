@@ -1,0 +1,63 @@
+//! The reward adapter of a conversation: look at one, put it on, take it off; jump to a token.
+
+use std::path::{Path, PathBuf};
+
+use crate::app::window::state::Window;
+use crate::engine::Request;
+use crate::model::reward::Facts;
+use crate::session::NodeId;
+use crate::steer::RewardSetting;
+use crate::ui::reward::KnownReward;
+
+impl Window {
+    /// Has an adapter looked at; it is taken when it is one for this model.
+    pub(in crate::app::window) fn add_reward(&mut self, path: &Path) {
+        self.adding_reward = Some(path.to_path_buf());
+        self.tell(Request::InspectReward { path: path.to_path_buf() });
+    }
+
+    /// What an adapter that was looked at is.
+    pub(in crate::app::window) fn take_reward(
+        &mut self,
+        path: PathBuf,
+        outcome: Result<Box<Facts>, String>,
+    ) {
+        let was_added = self.adding_reward.take_if(|adding| *adding == path).is_some();
+        match outcome {
+            Err(why) if was_added => self.panels.toasts.error(why),
+            Err(why) => {
+                self.rewards.insert(path, KnownReward::Refused(why));
+            }
+            Ok(facts) => {
+                self.rewards.insert(path.clone(), KnownReward::Facts(facts));
+                if was_added {
+                    // Shown and deciding nothing: no reply changes unasked.
+                    self.set_reward(Some(path));
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_reward(&mut self, path: Option<PathBuf>) {
+        let mut plan = self.chat.plan.clone();
+        plan.reward = path.map(RewardSetting::shown);
+        self.set_plan(plan);
+    }
+
+    /// Has the plan's adapter looked at when nothing is known of it yet.
+    pub(in crate::app::window) fn look_at_reward(&mut self) {
+        let path = self.chat.plan.reward.as_ref().map(|reward| &reward.path);
+        if let Some(path) = path.filter(|path| !self.rewards.contains_key(*path)).cloned() {
+            self.rewards.insert(path.clone(), KnownReward::Reading);
+            self.tell(Request::InspectReward { path });
+        }
+    }
+
+    /// Shows a token of a reply with its card, whichever version it is in.
+    pub(super) fn go_to_token(&mut self, node: NodeId, token: usize) {
+        if !self.chat.tree.active_path().iter().any(|shown| shown.id == node) {
+            self.show_version(node);
+        }
+        self.panels.transcript.pin_token(node, token);
+    }
+}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Rebuilds the starter pack from nothing: the text, the base model, the guide model, a vector for
-# each expert domain.
+# each expert domain, a reward adapter for manners.
 #
 #   sh models/starter/build.sh [FOLDER]      (default: target/starter)
 #
@@ -48,3 +48,27 @@ vector() {
 vector medical legal financial
 vector legal medical financial
 vector financial medical legal
+
+# The reward adapter prefers helpful and civil answers to rude, evasive and harmful ones; unfinished
+# answers, too, since they are what is judged while a reply is decoded. The others are for the table
+# of `tiller eval reward` and do not ship.
+mkdir -p "$out/rewards" "$out/ablations"
+reward() {
+    path=$1
+    shift
+    if [ -f "$out/$path" ] || [ -f "$out/$path/config.json" ]; then return; fi
+    $tiller learn reward --base "$out/base" --resume --out "$out/$path" \
+        --pairs "$pairs/manners.jsonl" --held-out "$pairs/manners-held-out.jsonl" \
+        --prefixes 4 --batch 32 --epochs 2 --patience 6 --workers 2 --seed 5 "$@"
+}
+reward rewards/manners.safetensors --learning-rate 1e-3
+reward ablations/random.safetensors --learning-rate 1e-3 --initialisation random
+reward ablations/zero.safetensors --learning-rate 1e-3 --initialisation zero
+reward ablations/attention.safetensors --learning-rate 1e-3 --insertion attention
+reward ablations/mlp.safetensors --learning-rate 1e-3 --insertion mlp
+reward ablations/last-half.safetensors --learning-rate 1e-3 --last-half
+reward ablations/separate --learning-rate 1e-4 --separate
+
+# tiller eval reward --base "$out/base" --adapter "$out/rewards/manners.safetensors" \
+#     --separate "$out/ablations/separate" --others "$out"/ablations/*.safetensors \
+#     --pairs "$pairs/manners-held-out.jsonl" --realistic "$out"

@@ -8,6 +8,7 @@ pub mod neutral;
 pub mod perplexity;
 pub mod replies;
 pub mod report;
+pub mod reward;
 pub mod spearman;
 pub mod starter;
 pub mod trigram;
@@ -16,5 +17,6 @@ pub mod wellformed;
 
 pub use arguments::StarterArgs;
 pub use calibrate::{CalibrateArgs, run as calibrate};
+pub use reward::{RewardArgs, run as reward};
 pub use starter::run as starter;
 pub use vectors::{VectorsArgs, run as vectors};

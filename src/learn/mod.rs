@@ -2,9 +2,11 @@
 //! with fused operations of our own.
 
 pub mod base;
+pub mod lines;
 pub mod network;
 pub mod ops;
 pub mod preference;
+pub mod reward;
 pub mod saved;
 pub mod text;
 

@@ -12,6 +12,7 @@ pub mod load;
 pub mod loaded;
 pub mod reward;
 pub mod runner;
+pub mod scorer;
 pub mod stores;
 pub mod tokenizer;
 #[doc(hidden)]

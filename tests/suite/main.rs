@@ -13,6 +13,7 @@ mod golden;
 mod gui;
 mod house;
 mod learn;
+mod learn_reward;
 mod learn_vector;
 mod reward;
 mod session;

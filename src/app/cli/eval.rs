@@ -13,6 +13,8 @@ pub enum EvalVerb {
     Starter(eval::StarterArgs),
     /// Measure three domain vectors on their base: rates per level, leaks, combinations, costs.
     Vectors(eval::VectorsArgs),
+    /// Measure a reward adapter against a reward model of its own: pairs, replies, space and time.
+    Reward(eval::RewardArgs),
 }
 
 /// Measures one of them.
@@ -22,6 +24,7 @@ pub fn run(verb: &EvalVerb) -> Result<()> {
     match verb {
         EvalVerb::Starter(args) => eval::starter(args, tell)?,
         EvalVerb::Vectors(args) => eval::vectors(args, tell)?,
+        EvalVerb::Reward(args) => eval::reward(args, tell)?,
     }
     failed.map_or(Ok(()), Err)
 }

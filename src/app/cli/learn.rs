@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::learn::{base, preference, text};
+use crate::learn::{base, preference, reward, text};
 use crate::platform::{Cancelled, interrupt};
 
 /// What can be learnt.
@@ -15,6 +15,8 @@ pub enum LearnVerb {
     Base(Box<base::BaseArgs>),
     /// Learn an alignment vector from preference pairs.
     Vector(Box<preference::VectorArgs>),
+    /// Learn to tell good answers from bad ones: a reward adapter, or a reward model of its own.
+    Reward(Box<reward::RewardArgs>),
     /// Write conversations to train on, out of a folder of topics.
     Text(text::TextArgs),
 }
@@ -29,6 +31,10 @@ pub fn run(verb: LearnVerb) -> Result<()> {
         LearnVerb::Vector(args) => {
             interrupt::watch();
             preference::run(&args, interrupt::pressed, progress_lines()).map(|_| ())
+        }
+        LearnVerb::Reward(args) => {
+            interrupt::watch();
+            reward::run(&args, interrupt::pressed, progress_lines()).map(|_| ())
         }
         LearnVerb::Text(args) => text::run(&args, |line| eprintln!("{line}")),
     };

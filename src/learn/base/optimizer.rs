@@ -8,6 +8,18 @@ use rayon::prelude::*;
 
 use crate::learn::network::Network;
 
+/// Something with parameters that steps move.
+pub trait Trained {
+    /// What is trained, by name, in a fixed order.
+    fn trained(&self) -> Vec<(String, &Var)>;
+}
+
+impl Trained for Network {
+    fn trained(&self) -> Vec<(String, &Var)> {
+        self.trained()
+    }
+}
+
 /// What a step is made with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSize {
@@ -40,7 +52,7 @@ enum Moments {
     Device(Tensor, Tensor),
 }
 
-/// The optimiser's state: moments in the order of what the network trains, and the step count.
+/// The optimiser's state: moments in the order of what is trained, and the step count.
 pub struct AdamW {
     moments: Vec<Moments>,
     pub steps: u64,
@@ -48,18 +60,18 @@ pub struct AdamW {
 
 impl AdamW {
     /// Moments of zero.
-    pub fn fresh(network: &Network) -> Result<Self> {
-        Self::with(network, 0, |_, count| Ok((vec![0.0; count], vec![0.0; count])))
+    pub fn fresh(model: &impl Trained) -> Result<Self> {
+        Self::with(model, 0, |_, count| Ok((vec![0.0; count], vec![0.0; count])))
     }
 
     /// Moments that a function gives, by parameter name and length.
     pub fn with(
-        network: &Network,
+        model: &impl Trained,
         steps: u64,
         mut values: impl FnMut(&str, usize) -> Result<(Vec<f32>, Vec<f32>)>,
     ) -> Result<Self> {
         let mut moments = Vec::new();
-        for (name, var) in network.trained() {
+        for (name, var) in model.trained() {
             let (first, second) = values(&name, var.elem_count())?;
             moments.push(match var.device().is_cpu() {
                 true => Moments::Cpu(Mutex::new((first, second))),
@@ -86,8 +98,13 @@ impl AdamW {
     ///
     /// # Errors
     /// When a parameter has no gradient, or the norm is not finite (nothing is changed then).
-    pub fn step(&mut self, network: &Network, grads: &[GradStore], size: &StepSize) -> Result<f64> {
-        let parameters = network.trained();
+    pub fn step(
+        &mut self,
+        model: &impl Trained,
+        grads: &[GradStore],
+        size: &StepSize,
+    ) -> Result<f64> {
+        let parameters = model.trained();
         let mut found = Vec::new();
         let mut total = 0.0;
         for (name, var) in &parameters {

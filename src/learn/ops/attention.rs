@@ -48,20 +48,24 @@ impl AttentionShape {
         (self.heads + 2 * self.key_heads) * self.head_dim
     }
 
-    /// Cosines and sines, each [sequence, head_dim / 2].
+    /// Cosines and sines, each [sequence, head_dim / 2]. In a single sequence positions count from
+    /// the beginning of each document, so that an f32 angle is the one the decoder has.
     pub fn rotary_table(&self) -> (Vec<f32>, Vec<f32>) {
         let half = self.head_dim / 2;
+        let position = |row: usize| match self.batch {
+            1 => row.saturating_sub(self.starts[row] as usize),
+            _ => row,
+        };
         if let Some(rotary) = &self.rotary {
             // The angle is an f32 product, as in the decoder.
-            let angle = |i: usize| (i / half) as f32 * rotary.frequencies[i % half];
+            let angle = |i: usize| position(i / half) as f32 * rotary.frequencies[i % half];
             let turn = |i: usize| (angle(i).cos() * rotary.scale, angle(i).sin() * rotary.scale);
             return (0..self.sequence * half).map(turn).unzip();
         }
         let angle = |i: usize| {
-            let (position, pair) = (i / half, i % half);
             let frequency =
-                f64::from(self.rope_theta).powf(-2.0 * pair as f64 / self.head_dim as f64);
-            position as f64 * frequency
+                f64::from(self.rope_theta).powf(-2.0 * (i % half) as f64 / self.head_dim as f64);
+            position(i / half) as f64 * frequency
         };
         (0..self.sequence * half).map(|i| (angle(i).cos() as f32, angle(i).sin() as f32)).unzip()
     }

@@ -12,6 +12,11 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)
 }
 
+/// See [`super::joined_linear`].
+pub fn joined_linear(a: &Tensor, b: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    linear(&Tensor::cat(&[a, b], 1)?, weight)
+}
+
 /// See [`super::adapted_linear`].
 pub fn adapted_linear(
     x: &Tensor,

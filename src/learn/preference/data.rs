@@ -6,13 +6,12 @@ use super::arguments::VectorArgs;
 use super::base_model::BaseModel;
 use super::encoding::{self, Encoded, EncodedPairs};
 use super::pairs::{self, PairFiles};
+use crate::learn::lines;
 use crate::learn::random::Draws;
 use crate::platform::{Problem, fnv};
 
 /// Most tokens of prompt and answer when nothing is said and the model would take more.
 const MOST_TOKENS: usize = 2048;
-/// Bad lines that are named one by one.
-const NAMED: usize = 5;
 
 /// What a pair is to teach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,12 +118,7 @@ impl Data {
 }
 
 fn say_what_was_wrong(read: &PairFiles, tell: &mut impl FnMut(&str)) {
-    for bad in read.malformed.iter().take(NAMED) {
-        tell(&format!("{}, line {}: {}", bad.file.display(), bad.line, bad.reason));
-    }
-    if !read.malformed.is_empty() {
-        tell(&format!("{} lines passed over that are no preference pair", read.malformed.len()));
-    }
+    lines::tell(&read.malformed, pairs::KIND, tell);
     if read.identical > 0 {
         tell(&format!("{} pairs passed over whose two answers are the same", read.identical));
     }

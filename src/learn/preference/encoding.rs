@@ -26,21 +26,41 @@ impl Encoded {
 /// # Errors
 /// When the template or the tokenizer refuses the text.
 pub fn encode(language: &Language, prompt: &str, answers: &[&str]) -> Result<Encoded> {
+    encode_after(language, &[(Role::User, prompt)], answers)
+}
+
+/// Encodes what was said and answers to it. A model without a chat template is shown one message
+/// as it is, and several as the transcripts of the HH data set have them.
+///
+/// # Errors
+/// When the template or the tokenizer refuses the text.
+pub fn encode_after(
+    language: &Language,
+    said: &[(Role, &str)],
+    answers: &[&str],
+) -> Result<Encoded> {
     let Some(template) = &language.template else {
         let end = language.end_of_text_ids.first().copied();
-        let ids = language.encode_plain(prompt)?;
+        let (prompt, space) = match said {
+            [(_, only)] => ((*only).to_owned(), ""),
+            _ => (transcript(said), " "),
+        };
+        let ids = language.encode_plain(&prompt)?;
         let answer = |text: &&str| -> Result<Vec<u32>> {
-            Ok(language.vocabulary.encode(text, false)?.into_iter().chain(end).collect())
+            let text = format!("{space}{text}");
+            Ok(language.vocabulary.encode(&text, false)?.into_iter().chain(end).collect())
         };
         return Ok(Encoded {
             prompt: ids,
             answers: answers.iter().map(answer).collect::<Result<_>>()?,
         });
     };
-    let opened = template.render(&[(Role::User, prompt)], true)?;
+    let opened = template.render(said, true)?;
     let ids = language.vocabulary.encode(&opened, true)?;
     let answer = |text: &&str| -> Result<Vec<u32>> {
-        let whole = template.render(&[(Role::User, prompt), (Role::Assistant, text)], false)?;
+        let messages: Vec<(Role, &str)> =
+            said.iter().copied().chain([(Role::Assistant, *text)]).collect();
+        let whole = template.render(&messages, false)?;
         // What some templates write behind the last turn is no part of the answer: it ends with
         // the first id that ends a reply.
         let mut answer = match whole.strip_prefix(&opened) {
@@ -55,6 +75,16 @@ pub fn encode(language: &Language, prompt: &str, answers: &[&str]) -> Result<Enc
         Ok(answer)
     };
     Ok(Encoded { prompt: ids, answers: answers.iter().map(answer).collect::<Result<_>>()? })
+}
+
+/// Several messages as the HH data set writes them, open for the assistant's next.
+fn transcript(said: &[(Role, &str)]) -> String {
+    let mut text = String::new();
+    for (role, content) in said {
+        let speaker = if *role == Role::Assistant { "Assistant" } else { "Human" };
+        text += &format!("\n\n{speaker}: {}", content.trim());
+    }
+    text + "\n\nAssistant:"
 }
 
 /// Pairs as ids, and what became of those that were too long.

@@ -1,27 +1,22 @@
 //! Reading preference pairs: one JSON object to a line, `prompt`, `chosen`, `rejected`.
 //!
-//! A bad line does not end the reading: it is counted with its number and reason, and only when
-//! too many are bad is the file refused.
+//! What becomes of bad lines is `lines`' affair.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
+pub use crate::learn::lines::Malformed;
+use crate::learn::lines::{self, Kind, Lines};
 pub use crate::learn::text::pairs::Pair;
 use crate::platform::Problem;
 
-/// More bad lines than this share of all, and the files are refused.
-const MOST_MALFORMED: f64 = 0.2;
-
-/// A line that is no pair.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Malformed {
-    pub file: PathBuf,
-    /// Counted from 1.
-    pub line: usize,
-    pub reason: String,
-}
+/// What a line of such a file is.
+pub const KIND: Kind = Kind {
+    one: "a preference pair",
+    form: "{\"prompt\": \"…\", \"chosen\": \"…\", \"rejected\": \"…\"}",
+};
 
 /// What the files hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,53 +39,17 @@ struct Line {
 /// # Errors
 /// When a file cannot be read, more than a fifth of the lines are bad, or no pair is left.
 pub fn read(files: &[PathBuf]) -> Result<PairFiles> {
-    let mut all = PairFiles::default();
-    let mut lines = 0;
-    for file in files {
-        let bytes = std::fs::read(file)
-            .with_context(|| Problem::new("cannot read these pairs").at(file))?;
-        lines += read_lines(file, &bytes, &mut all);
+    let Lines { items: mut pairs, malformed } = lines::read(files, KIND, pair)?;
+    let all = pairs.len();
+    pairs.retain(|pair| pair.chosen.trim() != pair.rejected.trim());
+    if pairs.is_empty() {
+        let what = "there is no preference pair to learn from";
+        return Err(Problem::new(what).at(lines::first(files)).into());
     }
-    let first = files.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-    if all.malformed.len() as f64 > MOST_MALFORMED * lines as f64
-        && let Some(Malformed { file, line, reason }) = all.malformed.first()
-    {
-        let what = format!(
-            "{} of {lines} lines are no preference pair, first line {line}: {reason}",
-            all.malformed.len()
-        );
-        return Err(Problem::new(what)
-            .at(file)
-            .hint("each line is {\"prompt\": \"…\", \"chosen\": \"…\", \"rejected\": \"…\"}")
-            .into());
-    }
-    if all.pairs.is_empty() {
-        return Err(Problem::new("there is no preference pair to learn from").at(first).into());
-    }
-    Ok(all)
+    Ok(PairFiles { identical: all - pairs.len(), pairs, malformed })
 }
 
-/// Adds a file's lines; returns how many there are, empty ones aside.
-fn read_lines(file: &Path, bytes: &[u8], all: &mut PairFiles) -> usize {
-    let mut lines = 0;
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        lines += 1;
-        match pair(line) {
-            Ok(pair) if pair.chosen.trim() == pair.rejected.trim() => all.identical += 1,
-            Ok(pair) => all.pairs.push(pair),
-            Err(reason) => {
-                all.malformed.push(Malformed { file: file.to_path_buf(), line: index + 1, reason })
-            }
-        }
-    }
-    lines
-}
-
-fn pair(line: &[u8]) -> Result<Pair, String> {
-    let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
+fn pair(line: &str) -> Result<Pair, String> {
     let Line { prompt, chosen, rejected } =
         serde_json::from_str(line).map_err(|error| error.to_string())?;
     let need = |name: &str, value: Option<String>| match value {

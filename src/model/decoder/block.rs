@@ -29,21 +29,21 @@ pub(super) struct Block {
 }
 
 /// What one layer computed on its way: shared references for whatever reads along. Rows as in `x`.
-pub(super) struct Seen {
+pub struct Seen {
     /// The layer's input behind the attention's norm.
-    pub(super) normed: Tensor,
+    pub normed: Tensor,
     /// Every head's output, side by side: what the output projection reads.
-    pub(super) heads: Tensor,
+    pub heads: Tensor,
     /// The output projection's result, before any post norm.
-    pub(super) attended: Tensor,
+    pub attended: Tensor,
     /// The residual stream between attention and MLP.
-    pub(super) middle: Tensor,
+    pub middle: Tensor,
     /// The same behind the MLP's norm.
-    pub(super) mlp_normed: Tensor,
+    pub mlp_normed: Tensor,
     /// What the MLP's last projection reads.
-    pub(super) inner: Tensor,
+    pub inner: Tensor,
     /// Its result, before any post norm.
-    pub(super) mlp_out: Tensor,
+    pub mlp_out: Tensor,
 }
 
 /// What a pass knows at every layer.

@@ -150,6 +150,7 @@ impl<'a> Common<'a> {
             attention_soft_cap: None,
             logit_soft_cap: None,
             embedding_scale: None,
+            score_head: None,
         };
         Ok(Self { fields, layer_count, spec })
     }
@@ -394,5 +395,6 @@ fn gpt2(fields: Fields<'_>) -> Result<DecoderSpec> {
         attention_soft_cap: None,
         logit_soft_cap: None,
         embedding_scale: None,
+        score_head: None,
     })
 }

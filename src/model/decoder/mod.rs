@@ -21,6 +21,7 @@ mod limits;
 mod load;
 mod names;
 mod norm;
+mod observe;
 mod rope;
 mod rows;
 mod run;
@@ -29,9 +30,11 @@ mod spec;
 mod tests;
 mod vectors;
 
+pub use block::Seen;
 pub use estimate::MemoryEstimate;
 pub use inserted::initialise;
 pub(crate) use names::is_known_surplus;
+pub use observe::Observed;
 pub use rope::{RopeScaling, RopeSpec};
 pub use run::Decoder;
 pub use spec::{

@@ -72,7 +72,7 @@ impl Names {
             embedding: format!("{prefix}{embedding}"),
             positions: format!("{prefix}wpe.weight"),
             final_norm: format!("{prefix}{final_norm}"),
-            head: format!("{head}.weight"),
+            head: spec.score_head.clone().unwrap_or_else(|| format!("{head}.weight")),
         }
     }
 
@@ -163,7 +163,8 @@ impl Names {
         }
         visit_norm(spec, &self.final_norm, hidden, &mut each)?;
         if !spec.tied_head {
-            each(Wanted { name: self.head.clone(), shape: vec![spec.vocab_size, hidden] })?;
+            let outputs = if spec.score_head.is_some() { 1 } else { spec.vocab_size };
+            each(Wanted { name: self.head.clone(), shape: vec![outputs, hidden] })?;
         }
         Ok(())
     }
@@ -223,6 +224,13 @@ fn visit_norm(
     Ok(())
 }
 
+/// True for what a model with a score head carries besides: that head's bias, and the head of the
+/// language model it was made from.
+fn is_beside(head: &str, name: &str) -> bool {
+    let bias = head.strip_suffix("weight").is_some_and(|head| name == format!("{head}bias"));
+    bias || name.ends_with("lm_head.weight")
+}
+
 /// True for tensors that real checkpoints carry and no decoder needs: rotary tables, causal masks,
 /// a head beside tied embeddings, the parts of a multimodal model that are not its text decoder.
 pub(crate) fn is_known_surplus(spec: &DecoderSpec, name: &str) -> bool {
@@ -231,6 +239,7 @@ pub(crate) fn is_known_surplus(spec: &DecoderSpec, name: &str) -> bool {
         || name.contains("rotary_emb.")
         || (spec.naming == Naming::Gpt2 && mask)
         || (spec.tied_head && name.ends_with("lm_head.weight"))
+        || spec.score_head.as_ref().is_some_and(|head| is_beside(head, name))
         || name.starts_with("rope_freqs")
         || name.contains("rope_factors_")
         || ["vision_tower.", "multi_modal_projector.", "vision_model."]

@@ -59,7 +59,7 @@ impl Decoder {
         self.plain = plain;
     }
 
-    fn check_ids(&self, ids: &[u32], positions: usize) -> Result<()> {
+    pub(super) fn check_ids(&self, ids: &[u32], positions: usize) -> Result<()> {
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.spec.vocab_size) {
             let most = self.spec.vocab_size;
             return Err(
@@ -87,7 +87,7 @@ impl Decoder {
     }
 
     /// Embeds ids at their positions: `[ids, hidden]`.
-    fn embed(&self, ids: &[u32], positions: &[usize]) -> Result<Tensor> {
+    pub(super) fn embed(&self, ids: &[u32], positions: &[usize]) -> Result<Tensor> {
         let x = self.embedding.rows(ids)?;
         match &self.positions {
             None => Ok(x),

@@ -149,6 +149,8 @@ pub struct DecoderSpec {
     pub naming: Naming,
     /// The head multiplies with the embedding matrix.
     pub tied_head: bool,
+    /// The tensor that gives one score in place of logits, of a model that judges texts.
+    pub score_head: Option<String>,
     /// `cap · tanh(score / cap)` on attention scores.
     pub attention_soft_cap: Option<f32>,
     /// `cap · tanh(logit / cap)` on logits.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-pub use outlook::{Outlook, outlook};
+pub use outlook::{Outlook, outlook, outlook_of};
 pub use text::language;
 
 use super::chat_template::ChatTemplate;
@@ -73,8 +73,24 @@ impl Loader for Checkpoints {
 pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Result<Model> {
     let checkpoint = Checkpoint::open(path)?;
     let outlook = outlook(&checkpoint)?;
-    let tokenizer = TextTokenizer::from_checkpoint(&checkpoint)?;
-    let template = ChatTemplate::from_checkpoint(&checkpoint)?;
+    let (decoder, facts, language) = decoder(&checkpoint, outlook, options, progress)?;
+    Ok(Model { facts, runner: Box::new(decoder), language: Arc::new(language) })
+}
+
+/// Loads what a checkpoint looked like, with the decoder as such: training and judging need more of
+/// it than a reply does.
+///
+/// # Errors
+/// As for [`load`].
+pub fn decoder(
+    checkpoint: &Checkpoint,
+    outlook: Outlook,
+    options: &LoadOptions,
+    progress: Progress<'_>,
+) -> Result<(Decoder, ModelFacts, Language)> {
+    let path = &checkpoint.path;
+    let tokenizer = TextTokenizer::from_checkpoint(checkpoint)?;
+    let template = ChatTemplate::from_checkpoint(checkpoint)?;
     let device = device::choose(&options.device)?;
     let free = device::free_memory(&device.device);
     let fitted = outlook.fit(&device.device, options, free)?;
@@ -85,7 +101,7 @@ pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Resul
         let beyond = format!("{length} tokens, beyond the {} it was made for", spec.context_length);
         facts.details.push(("Context asked for".to_owned(), beyond));
     }
-    let decoder = Decoder::load(&checkpoint, spec, &device.device, fitted.form, length, progress)
+    let decoder = Decoder::load(checkpoint, spec, &device.device, fitted.form, length, progress)
         .with_context(|| Problem::new("this model cannot be loaded").at(path))
         .map_err(uncover_cancel)?;
     facts.weight_bytes = fitted.weight_bytes;
@@ -107,7 +123,7 @@ pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Resul
         template: template.map(|template| Box::new(template) as Box<dyn super::Template>),
         end_of_text_ids: checkpoint.end_of_text_ids.clone(),
     };
-    Ok(Model { facts, runner: Box::new(decoder), language: Arc::new(language) })
+    Ok((decoder, facts, language))
 }
 
 /// A cancelled load is no failure of the model: nothing is said about it.

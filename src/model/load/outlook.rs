@@ -50,6 +50,11 @@ pub struct Fitted {
 pub fn outlook(checkpoint: &Checkpoint) -> Result<Outlook> {
     let spec = DecoderSpec::from_config(&checkpoint.config)
         .map_err(|error| Problem::new(format!("{error:#}")).at(&checkpoint.path))?;
+    outlook_of(checkpoint, spec)
+}
+
+/// The same for a decoder that is described otherwise than its config would have it.
+pub fn outlook_of(checkpoint: &Checkpoint, spec: DecoderSpec) -> Result<Outlook> {
     let matrices = spec.matrices(checkpoint)?;
     let stored = spec.memory_estimate(checkpoint, WeightForm::Stored, 0, true)?.weight_bytes;
     let other_bytes = stored.saturating_sub(bytes_in(&matrices, WeightForm::Stored, true));

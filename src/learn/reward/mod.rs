@@ -1,0 +1,26 @@
+//! `learn reward`: what an answer is worth, out of preference pairs or ratings, by a narrow stream
+//! inserted beside a frozen base (Otter, arXiv 2408.10764), or by a model of its own.
+
+pub mod arguments;
+mod cache;
+mod deviation;
+pub mod exchange;
+pub mod inserted;
+pub mod learner;
+pub mod objective;
+pub mod records;
+mod run;
+pub mod separate;
+pub mod standing;
+pub mod state;
+pub mod stream;
+pub mod texts;
+pub mod trainer;
+
+pub use arguments::RewardArgs;
+pub use run::run;
+pub use standing::Standing;
+pub use trainer::Outcome;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! `learn reward`: data in, a stream trained beside its base, the adapter's file out.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::arguments::RewardArgs;
+use super::stream::Stream;
+use super::texts::Lessons;
+use super::trainer::{self, Outcome};
+use super::{deviation, separate};
+use crate::learn::base::optimizer::Trained;
+use crate::model::checkpoint::Checkpoint;
+use crate::model::decoder::DecoderSpec;
+use crate::model::reward::{Initialisation, Start, Training, file};
+use crate::model::{LoadOptions, load};
+use crate::platform::{Cancelled, Problem};
+
+/// Most tokens of prompt and answer when nothing is said and the model would take more.
+const MOST_TOKENS: usize = 1024;
+
+/// Learns as the arguments say; `cancelled` is asked after every step, `tell` gets lines for the
+/// person.
+///
+/// # Errors
+/// [`Cancelled`] after the state was saved; a [`Problem`] for anything a person can mend.
+pub fn run(
+    args: &RewardArgs,
+    cancelled: impl Fn() -> bool,
+    mut tell: impl FnMut(&str),
+) -> Result<Outcome> {
+    args.check()?;
+    trainer::clear(args)?;
+    let checkpoint = Checkpoint::open(&args.base)?;
+    let own = DecoderSpec::from_config(&checkpoint.config)?.context_length;
+    let context = args.context.unwrap_or(MOST_TOKENS).min(own);
+    if args.separate {
+        return separate::run(args, checkpoint, context, &cancelled, &mut tell);
+    }
+    let options = LoadOptions {
+        device: args.device.clone(),
+        weights: args.weights.clone(),
+        context_length: Some(context + 1),
+    };
+    let outlook = load::outlook(&checkpoint)?;
+    let (decoder, model, language) =
+        load::decoder(&checkpoint, outlook, &options, &mut |_, _| !cancelled())?;
+    let mut lessons = Lessons::read(args.files(), &language, context, &mut tell)?;
+    if let Some(most) = args.most {
+        lessons.keep(most, args.schedule.seed);
+    }
+    let device = decoder.device();
+    let texts = Arc::new(lessons.texts.clone());
+    let seed = args.schedule.seed;
+    let stream = Stream::begin(&args.stream, seed, decoder, &checkpoint, &model, texts, &device)?;
+    if let Some(folder) = &args.cache {
+        let bytes = stream.records.keep_in(folder)?;
+        tell(&format!("the base's activations are kept, {:.1} GB in all", bytes as f64 / 1e9));
+    }
+    let facts = &stream.inserted.facts;
+    let trained = serde_json::to_string(&(facts, args.stream.reads_original))?;
+    let recipe = trainer::recipe(args, &model.fingerprint, &lessons, trained);
+    let go_on = || if cancelled() { Err(Cancelled.into()) } else { Ok(()) };
+    let mut heard = |line: &str| {
+        if let Some(error) = stream.given_up.lock().take() {
+            tell(&format!("{error:#}; training goes on without"));
+        }
+        tell(line);
+    };
+    let precision = args.stream.precision(&model.held_as);
+    let rounded = |stream: &Stream| stream.round(precision);
+    let outcome = trainer::train(args, &stream, &lessons, recipe, rounded, &cancelled, &mut heard)?;
+    if let Some(scale) = lessons.scale {
+        stream.rescale(scale)?;
+    }
+    heard("measuring the spread of rewards over candidates");
+    let measured = if lessons.held_out.is_empty() { &lessons.training } else { &lessons.held_out };
+    let unit = deviation::measure(&stream, &lessons.texts, measured, seed, go_on)?;
+    let mut adapter = stream.inserted.adapter(precision)?;
+    let rated = !args.ratings.is_empty();
+    let objective = match (rated, args.schedule.prefixes) {
+        (true, _) => "ratings",
+        (false, 0) => "pairwise",
+        (false, _) => "pairwise on prefixes",
+    };
+    let facts = &mut adapter.facts;
+    facts.name = args.name();
+    facts.deviation = unit;
+    facts.created = jiff::Timestamp::now().to_string();
+    facts.training = Some(Training {
+        objective: objective.to_owned(),
+        examples: lessons.training.len() as u64,
+        held_out: lessons.held_out.len() as u64,
+        data: lessons.digest(),
+        steps: outcome.steps,
+        epochs: outcome.steps as f64 * args.schedule.batch as f64
+            / lessons.training.len().max(1) as f64,
+        learning_rate: args.schedule.learning_rate,
+        seed,
+        pair_accuracy: outcome.after.accuracy(),
+        seconds: outcome.seconds,
+    });
+    facts.how_made = how_made(args, objective, &outcome, lessons.training.len());
+    file::write(&args.out, &adapter)
+        .with_context(|| Problem::new("the adapter cannot be written").at(&args.out))?;
+    trainer::finish(&args.out)?;
+    let numbers: usize = stream.trained().iter().map(|(_, var)| var.elem_count()).sum();
+    heard(&format!("done: {} with {numbers} numbers", args.out.display()));
+    Ok(outcome)
+}
+
+/// One line for a person.
+fn how_made(args: &RewardArgs, objective: &str, outcome: &Outcome, lessons: usize) -> String {
+    let begin = match args.stream.initialisation() {
+        Initialisation::Mirror => "mirrored",
+        Initialisation::Random => "random",
+        Initialisation::Zero => "zero",
+    };
+    let start = match args.stream.start() {
+        Start::Hidden => "the hidden state",
+        Start::Zeros => "zeros",
+    };
+    format!(
+        "{objective}, one in {}, {begin} from {start}, learning rate {:e}, {} steps of {} out of \
+         {lessons}, seed {}; held out: {}",
+        args.stream.one_in,
+        args.schedule.learning_rate,
+        outcome.steps,
+        args.schedule.batch,
+        args.schedule.seed,
+        outcome.after.phrase()
+    )
+}

@@ -1,0 +1,151 @@
+//! An inserted stream with its base: what `learn reward` trains by default.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor, Var};
+use parking_lot::Mutex;
+
+use super::arguments::StreamArgs;
+use super::inserted::Inserted;
+use super::inserted::record::Packed;
+use super::learner::Rewarder;
+use super::records::Records;
+use super::texts::{RatingScale, Text};
+use crate::learn::base::optimizer::Trained;
+use crate::model::checkpoint::Checkpoint;
+use crate::model::decoder::{Decoder, initialise};
+use crate::model::reward::{Base, Facts, Heads, Precision, Shape, Values};
+use crate::model::{ModelFacts, Runner};
+
+/// The stream and the records it reads.
+pub struct Stream {
+    pub inserted: Inserted,
+    pub records: Records,
+    /// Why the cache on disk was given up, until somebody says so.
+    pub given_up: Mutex<Option<anyhow::Error>>,
+}
+
+impl Stream {
+    /// A stream as it begins beside a base in memory.
+    ///
+    /// # Errors
+    /// When sizes and base do not go together, or a tensor of the base cannot be read.
+    pub fn begin(
+        args: &StreamArgs,
+        seed: u64,
+        base: Decoder,
+        checkpoint: &Checkpoint,
+        model: &ModelFacts,
+        texts: Arc<Vec<Text>>,
+        device: &Device,
+    ) -> Result<Self> {
+        let spec = base.spec().clone();
+        let facts = Facts {
+            base: Base {
+                fingerprint: model.fingerprint.clone(),
+                name: model.name.clone(),
+                stored_as: model.stored_as.clone(),
+                rounded_to: model.rounded_to.clone(),
+                template_fingerprint: model.template_fingerprint.clone(),
+            },
+            sizes: args.sizes(&spec),
+            insertion: args.insertion(&spec),
+            start: args.start(),
+            initialisation: args.initialisation(),
+            ..Facts::default()
+        };
+        let heads = Heads { reads_original: args.reads_original, ..Heads::default() };
+        let shape = Shape::new(&facts, heads, &spec)?;
+        let mut tensors = initialise(checkpoint, &shape, facts.initialisation, seed)?;
+        let context = base.context_length();
+        let inserted = Inserted::with(&spec, facts, heads, context, device, |_, name, _| {
+            let Values { values, .. } =
+                tensors.remove(name).with_context(|| format!("`{name}` has no beginning"))?;
+            Ok(values)
+        })?;
+        let records = Records::new(base, inserted.layout.clone(), texts);
+        Ok(Self { inserted, records, given_up: Mutex::default() })
+    }
+
+    /// The reward after the last of each of some ids.
+    ///
+    /// # Errors
+    /// When a pass fails.
+    pub fn of_ids(&self, texts: &[Vec<u32>]) -> Result<Vec<f32>> {
+        let mut records = Vec::with_capacity(texts.len());
+        let mut reads = Vec::with_capacity(texts.len());
+        let mut from = 0;
+        for ids in texts {
+            records.push(Arc::new(self.records.record(ids)?));
+            from += ids.len() as u32;
+            reads.push(from - 1);
+        }
+        let inserted = &self.inserted;
+        let packed = Packed::new(&inserted.layout, &records, &inserted.device)?;
+        Ok(inserted.rewards(&packed, &reads)?.detach().to_vec1()?)
+    }
+
+    /// Gives rewards in the units the ratings had.
+    ///
+    /// # Errors
+    /// When a variable cannot be set.
+    pub fn rescale(&self, scale: RatingScale) -> Result<()> {
+        for (name, var) in self.trained() {
+            let shift = if name == "head.reward.bias" { scale.mean } else { 0.0 };
+            if name.starts_with("head.reward.") {
+                var.set(&var.as_tensor().affine(scale.deviation, shift)?.detach())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rounds the matrices as their file will, so that what is measured is what is written.
+    ///
+    /// # Errors
+    /// When a variable cannot be set.
+    pub fn round(&self, precision: Precision) -> Result<()> {
+        let dtype = match precision {
+            Precision::F32 => return Ok(()),
+            Precision::F16 => candle_core::DType::F16,
+            Precision::BF16 => candle_core::DType::BF16,
+        };
+        for (_, var) in self.trained() {
+            if var.rank() == 2 {
+                let rounded = var.as_tensor().detach().to_dtype(dtype)?;
+                var.set(&rounded.to_dtype(candle_core::DType::F32)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Trained for Stream {
+    fn trained(&self) -> Vec<(String, &Var)> {
+        self.inserted.trained()
+    }
+}
+
+impl Rewarder for Stream {
+    fn ready(&self, texts: &[usize]) -> Result<()> {
+        if let Some(error) = self.records.ready(texts)? {
+            *self.given_up.lock() = Some(error);
+        }
+        Ok(())
+    }
+
+    fn rewards(&self, texts: &[usize], reads: &[(usize, usize)]) -> Result<Tensor> {
+        let records = self.records.of(texts)?;
+        let mut firsts = Vec::with_capacity(records.len());
+        let mut next = 0;
+        for record in &records {
+            firsts.push(next);
+            next += record.positions;
+        }
+        let reads: Vec<u32> =
+            reads.iter().map(|(text, position)| (firsts[*text] + position) as u32).collect();
+        let inserted = &self.inserted;
+        let packed = Packed::new(&inserted.layout, &records, &inserted.device)?;
+        inserted.rewards(&packed, &reads)
+    }
+}

@@ -1,0 +1,208 @@
+//! `tiller learn reward` and `tiller eval reward` from outside: killing a run at any moment and
+//! filling the disk under it leave the last good state, and the table is printed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use candle_core::Device;
+use tiller::learn::base::corpus::Document;
+use tiller::learn::base::export::{self, Precision};
+use tiller::learn::base::{BaseArgs, vocabulary};
+use tiller::learn::network::Network;
+
+/// How long anything may take on a busy machine before the test calls it stuck.
+const STUCK: Duration = Duration::from_secs(120);
+
+/// A base folder and pairs for it.
+fn stage(folder: &Path) {
+    let text = "Which animal sleeps under the tree? The fox sleeps under the old tree.".repeat(9);
+    let tokenizer = vocabulary::train(&[Document { text }], 300).unwrap();
+    let sizes = BaseArgs {
+        hidden: 32,
+        layers: 2,
+        heads: 4,
+        key_heads: Some(2),
+        ffn: 48,
+        context: 64,
+        ..BaseArgs::new(Vec::new(), folder.join("base"))
+    };
+    let shape = sizes.shape(tokenizer.get_vocab_size(true));
+    let network = Network::fresh(shape, 3, &Device::Cpu).unwrap();
+    std::fs::create_dir(folder.join("base")).unwrap();
+    export::write(&folder.join("base"), &network, &tokenizer, Precision::F16).unwrap();
+    let lines: String = (0..60)
+        .map(|number| {
+            let asked = ["Which animal sleeps?", "Who is under the tree?"][number % 2];
+            let where_ = ["", " under the tree", " under the old tree"][number % 3];
+            let pair = serde_json::json!({ "prompt": asked,
+                "chosen": format!("The fox sleeps{where_}."),
+                "rejected": format!("The tree sleeps{where_}.") });
+            format!("{pair}\n")
+        })
+        .collect();
+    std::fs::write(folder.join("pairs.jsonl"), lines).unwrap();
+}
+
+/// A run over those pairs that saves after every step.
+fn learn(folder: &Path, out: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tiller"));
+    command.args([
+        "learn",
+        "reward",
+        "--batch",
+        "8",
+        "--save-every",
+        "0",
+        "--learning-rate",
+        "1e-2",
+    ]);
+    for (name, file) in [("--base", "base"), ("--pairs", "pairs.jsonl"), ("--out", out)] {
+        command.arg(name).arg(folder.join(file));
+    }
+    command.args(more).env("RAYON_NUM_THREADS", "1").stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn killing_a_reward_run_while_it_saves_leaves_it_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    stage(folder.path());
+    let saved = folder.path().join("fox.safetensors.training");
+    // The length is part of the run: the same for every sitting, and too long for any.
+    for round in 0..3_u64 {
+        let mut more = vec!["--epochs", "20000"];
+        if round > 0 {
+            more.push("--resume");
+        }
+        let mut child = learn(folder.path(), "fox.safetensors", &more).spawn().unwrap();
+        let begun = Instant::now();
+        let stamp = || std::fs::metadata(&saved).and_then(|m| m.modified()).ok();
+        let (mut seen, mut changes) = (stamp(), 0);
+        while changes <= round + 1 {
+            assert!(begun.elapsed() < STUCK, "nothing was saved");
+            assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+            let now = stamp();
+            if now.is_some() && now != seen {
+                seen = now;
+                changes += 1;
+            }
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let bytes = std::fs::read(&saved).unwrap();
+        assert!(safetensors::SafeTensors::deserialize(&bytes).is_ok(), "round {round}");
+    }
+    // Without --resume nothing is overwritten; another length is another run, and is said to be.
+    let again =
+        learn(folder.path(), "fox.safetensors", &[]).stderr(Stdio::piped()).output().unwrap();
+    assert!(!again.status.success() && said(&again).contains("--resume"), "{}", said(&again));
+    let other = learn(folder.path(), "fox.safetensors", &["--resume"]);
+    let other = { other }.stderr(Stdio::piped()).output().unwrap();
+    assert!(!other.status.success() && said(&other).contains("the length"), "{}", said(&other));
+    std::fs::remove_file(&saved).unwrap();
+    assert!(learn(folder.path(), "fox.safetensors", &[]).status().unwrap().success());
+    assert_eq!(names(folder.path()), ["base", "fox.safetensors", "pairs.jsonl"]);
+}
+
+/// A limit on the size of files stands in for a full disk: writing fails in the middle.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_last_good_state() {
+    let folder = tempfile::tempdir().unwrap();
+    stage(folder.path());
+    let cancelled = folder.path().join("fox.safetensors.training");
+    let mut child =
+        learn(folder.path(), "fox.safetensors", &["--epochs", "20000"]).spawn().unwrap();
+    let begun = Instant::now();
+    while !cancelled.exists() {
+        assert!(begun.elapsed() < STUCK, "nothing was saved");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let good = std::fs::read(&cancelled).unwrap();
+    // Blocks of 512 or 1024 bytes, as the shell has it: less than the state in either case.
+    let resumed = learn(folder.path(), "fox.safetensors", &["--epochs", "20000", "--resume"]);
+    let mut words = vec![resumed.get_program().to_owned()];
+    words.extend(resumed.get_args().map(ToOwned::to_owned));
+    let log = folder.path().join("log");
+    let mut child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"])
+        .args(&words)
+        .env("RAYON_NUM_THREADS", "1")
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&log).unwrap().contains("the state was not saved") {
+        assert!(begun.elapsed() < STUCK, "{}", std::fs::read_to_string(&log).unwrap());
+        assert!(child.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(&log).unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(std::fs::read(&cancelled).unwrap() == good, "the last good state was touched");
+}
+
+#[test]
+fn the_table_is_printed_with_its_bars() {
+    let folder = tempfile::tempdir().unwrap();
+    stage(folder.path());
+    let run = |out: &str, more: &[&str]| {
+        let output = learn(folder.path(), out, more).stderr(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    };
+    run("mirror.safetensors", &["--epochs", "3", "--prefixes", "2", "--one-in", "2"]);
+    run("random.safetensors", &["--epochs", "1", "--initialisation", "random", "--one-in", "2"]);
+    run("half.safetensors", &["--epochs", "1", "--last-half", "--insertion", "attention"]);
+    run("judge", &["--epochs", "2", "--separate"]);
+    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+    let output = Command::new(env!("CARGO_BIN_EXE_tiller"))
+        .args(["eval", "reward", "--prompts", "2", "--tokens", "6", "--candidates", "4"])
+        .arg("--base")
+        .arg(path("base"))
+        .arg("--adapter")
+        .arg(path("mirror.safetensors"))
+        .arg("--separate")
+        .arg(path("judge"))
+        .arg("--others")
+        .args([path("random.safetensors"), path("half.safetensors")])
+        .arg("--pairs")
+        .arg(path("pairs.jsonl"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in [
+        "mirror, attention and MLP, width",
+        "random, attention and MLP, width",
+        "attention only, from layer 1",
+        "a model of its own",
+        "greedy over candidate rows",
+        "separate model, strength 2",
+        "adapter, strength 1",
+        "within 2 points of the separate model",
+        "mirror initialisation at least as good as random",
+        "of the extra space saved on this base",
+    ] {
+        assert!(text.contains(line), "{line} is missing in:\n{text}");
+    }
+    // Where nothing was rewarded, nothing was changed.
+    assert!(text.contains("holds  at strength 0 the replies are the plain ones"), "{text}");
+}

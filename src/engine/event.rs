@@ -47,6 +47,12 @@ pub enum Event {
     VectorFailed { path: PathBuf, message: String },
     /// It is gone (or was not there).
     VectorRemoved { path: PathBuf },
+    /// How far the vector is that is being made, in words for the person.
+    MakingProgress { words: String },
+    /// It is made and written.
+    VectorMade { path: PathBuf },
+    /// It is not; `cancelled` when asked for.
+    MakingFailed { message: String, cancelled: bool },
     /// Bytes of the aligned model read so far, and of how many.
     AlignedProgress { path: PathBuf, bytes_done: u64, bytes_total: u64 },
     /// The aligned model of a mixture is in memory beside the one that replies.

@@ -9,6 +9,7 @@ use anyhow::Result;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::aside::{self, Aside};
+use super::making::{self, Making};
 use super::shared::{Shared, Teller};
 use super::worker::{Work, Worker};
 use super::{Event, Request};
@@ -47,11 +48,11 @@ impl Engine {
         std::thread::Builder::new().name("tiller-aside".into()).spawn(move || {
             aside::run(&aside_out, &beside.0, beside.1.as_ref(), &beside.2, &beside.3);
         })?;
-        let worker = Worker::new(Arc::clone(&shared), loader, teller);
+        let worker = Worker::new(Arc::clone(&shared), loader, teller.clone());
         std::thread::Builder::new()
             .name("tiller-engine".into())
             .spawn(move || worker.run(&work_out))?;
-        Ok(EngineHandle { shared, work: work_in, aside: aside_in, events })
+        Ok(EngineHandle { shared, work: work_in, aside: aside_in, events, teller })
     }
 }
 
@@ -62,6 +63,7 @@ pub struct EngineHandle {
     work: Sender<Work>,
     aside: Sender<Aside>,
     events: Receiver<Event>,
+    teller: Teller,
 }
 
 impl EngineHandle {
@@ -104,6 +106,7 @@ impl EngineHandle {
                 self.work(Work::LoadAligned { number, path })
             }
             Request::DropAligned => self.work(Work::DropAligned),
+            Request::MakeVector(making) => self.make(*making),
             Request::Measure(measures) => {
                 self.shared.measures.store(measures, Ordering::SeqCst);
                 Ok(())
@@ -147,6 +150,30 @@ impl EngineHandle {
     /// Waits this long at most for the next event; `None` also when the engine has ended.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
         self.events.recv_timeout(timeout).ok()
+    }
+
+    /// Ends the making of a vector; a training run was saved and can be taken up again.
+    pub fn cancel_making(&self) {
+        self.shared.makings.call_off();
+    }
+
+    fn make(&self, making: Making) -> Result<(), Problem> {
+        if self.shared.is_making.swap(true, Ordering::SeqCst) {
+            let problem = Problem::new("a vector is being made already");
+            return Err(problem.hint("wait for it, or cancel it"));
+        }
+        let (shared, teller) = (Arc::clone(&self.shared), self.teller.clone());
+        let number = shared.makings.next();
+        let thread = std::thread::Builder::new().name("tiller-making".into());
+        let spawned = thread.spawn(move || {
+            making::run(&making, &teller, &|| !shared.making_is_off(number), || {
+                shared.is_making.store(false, Ordering::SeqCst);
+            });
+        });
+        spawned.map(|_| ()).map_err(|error| {
+            self.shared.is_making.store(false, Ordering::SeqCst);
+            Problem::new(format!("no thread can be started: {error}"))
+        })
     }
 
     fn open_vector(&self, path: PathBuf, any_base: bool) -> Result<(), Problem> {

@@ -3,6 +3,7 @@
 mod aside;
 pub mod event;
 pub mod handle;
+pub mod making;
 mod mixing;
 pub mod pair;
 pub mod prompt;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Recipe;
+use super::making::Making;
 use crate::model::LoadOptions;
 use crate::session::Role;
 use crate::steer::Plan;
@@ -52,6 +53,9 @@ pub enum Request {
     /// Whether replies measure how far from the base they are, at one more pass per token that is
     /// steered; told as `Event::Divergence`.
     Measure(bool),
+    /// Make a vector beside everything else; answered by `Event::VectorMade` or `MakingFailed`. Only
+    /// one is made at a time.
+    MakeVector(Box<Making>),
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
     Inspect { path: PathBuf },
 }

@@ -49,6 +49,9 @@ impl CallOff {
 pub struct Shared {
     pub replies: CallOff,
     pub loads: CallOff,
+    pub makings: CallOff,
+    /// A vector is being made.
+    pub is_making: AtomicBool,
     /// The handle is gone: everything ends.
     pub closing: AtomicBool,
     /// Replies measure how far from the base they are.
@@ -77,6 +80,11 @@ impl Shared {
     /// True when this reply is to end now.
     pub fn reply_is_off(&self, number: u64) -> bool {
         self.closing.load(Ordering::SeqCst) || self.replies.is_off(number)
+    }
+
+    /// True when this vector is not to be made any further.
+    pub fn making_is_off(&self, number: u64) -> bool {
+        self.closing.load(Ordering::SeqCst) || self.makings.is_off(number)
     }
 
     /// True when this load is to end now.

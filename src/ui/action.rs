@@ -29,6 +29,7 @@ pub enum Action {
     OpenModelFolder,
     UnloadModel,
     AddVector,
+    MakeVector,
     ToggleLeftPanel,
     ToggleRightPanel,
     ZoomIn,
@@ -160,6 +161,7 @@ entries! {
     OpenModelFolder, Model, "Open model folder…", "A Hugging Face folder", [key(COMMAND_SHIFT, Key::O)], Nothing;
     UnloadModel, Model, "Unload model", "Frees its memory", [], Model;
     AddVector, Model, "Add vector…", "A vector's file, or a LoRA adapter", [], Nothing;
+    MakeVector, Model, "Make vector…", "Out of two models, a LoRA adapter or preferences", [], Nothing;
     ToggleLeftPanel, View, "Conversations panel", "Show or hide the left panel", [key(COMMAND, Key::B)], Nothing;
     ToggleRightPanel, View, "Model panel", "Show or hide the right panel", [key(COMMAND_ALT, Key::B)], Nothing;
     ZoomIn, View, "Zoom in", "Everything larger", [key(COMMAND, Key::Plus), key(COMMAND, Key::Equals)], Nothing;
@@ -294,6 +296,7 @@ mod tests {
             Action::OpenModelFile,
             Action::OpenModelFolder,
             Action::AddVector,
+            Action::MakeVector,
             Action::Settings,
             Action::Shortcuts,
             Action::Palette,

@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use super::action::Action;
+use super::making::Field;
 use super::transcript::Tint;
+use crate::engine::making::Making;
 use crate::model::LoadOptions;
 use crate::session::{ConversationId, NodeId};
 use crate::steer::{Plan, VectorSetting};
@@ -113,6 +115,10 @@ pub enum Command {
         node: NodeId,
         token: usize,
     },
+    /// Ask in a dialog for a path that making a vector wants.
+    ChooseForMaking(Field),
+    MakeVector(Box<Making>),
+    CancelMaking,
     ApplyPreset(String),
     /// The sampling the model's own files recommend.
     ApplyModelDefaults,

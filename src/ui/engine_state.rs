@@ -231,6 +231,9 @@ impl EngineState {
             | Event::VectorInspected { .. }
             | Event::RewardInspected { .. }
             | Event::Rewarded { .. }
+            | Event::MakingProgress { .. }
+            | Event::VectorMade { .. }
+            | Event::MakingFailed { .. }
             | Event::Identified { .. }
             | Event::VectorFailed { .. } => {}
         }

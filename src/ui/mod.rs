@@ -9,6 +9,7 @@ pub mod drop;
 pub mod engine_state;
 pub mod header;
 pub mod icons;
+pub mod making;
 pub mod model;
 pub mod reward;
 pub mod sampling;

@@ -14,7 +14,7 @@ use tiller::learn::network::Network;
 const STUCK: Duration = Duration::from_secs(120);
 
 /// A base folder with weights enough to be trained on, and pairs for it.
-fn vector_stage(folder: &Path) {
+pub fn vector_stage(folder: &Path) {
     let text = "Which animal sleeps under the tree? The fox sleeps under the old tree.".repeat(9);
     let tokenizer = vocabulary::train(&[Document { text }], 300).unwrap();
     let sizes = BaseArgs {

@@ -13,6 +13,7 @@ use crate::ui::conversations::{ConversationsView, conversations_ui};
 use crate::ui::dialogs::{self, Dialog, SettingsView};
 use crate::ui::drop::drop_ui;
 use crate::ui::header::{HeaderView, header_ui};
+use crate::ui::making::{MakingView, making_ui};
 use crate::ui::model::{CardView, PickerView, picker_ui};
 use crate::ui::reward::{RewardView, Trajectory};
 use crate::ui::sampling::SamplingView;
@@ -122,6 +123,8 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     let lines = trajectories(&window.chat, window.reply.as_ref());
     let reward = window.chat.plan.reward.as_ref();
     let recommended = window.engine.model.as_ref().and_then(|model| model.recommended.as_ref());
+    // Its dialog says how far a vector is that is being made.
+    let is_said = matches!(window.panels.dialog, Some(Dialog::Making));
     let view = SideView {
         card: CardView { engine: &window.engine },
         vectors: VectorsView {
@@ -135,6 +138,11 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             found: &window.engine.found,
             measures: window.measures,
             divergence: &window.engine.divergence,
+            making: window
+                .making
+                .as_ref()
+                .filter(|_| !is_said)
+                .map(|one| (one.name.as_str(), one.words.as_str())),
         },
         reward: RewardView {
             plan: &window.chat.plan,
@@ -312,6 +320,23 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             dialogs::dialog_ui(&context, "Settings", 560.0, |ui| {
                 dialogs::settings_ui(ui, &view, state, commands);
                 false
+            })
+        }
+        Dialog::Making => {
+            let folder = window.vectors_folder();
+            let device = &window.settings.load.device;
+            let view = MakingView {
+                under_way: window
+                    .making
+                    .as_ref()
+                    .map(|one| (one.name.as_str(), one.words.as_str())),
+                folder: &folder,
+                // Training takes a device by name.
+                device: if device.starts_with("cuda") { device } else { "cpu" },
+            };
+            let form = &mut window.panels.making;
+            dialogs::dialog_ui(&context, "Make a vector", 560.0, |ui| {
+                making_ui(ui, &view, form, commands)
             })
         }
         Dialog::Model(state) => {

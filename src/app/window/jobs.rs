@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::Context;
 
+use crate::ui::making::Field;
+
 /// What the person is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
@@ -19,6 +21,8 @@ pub enum Question {
     AlignedModel,
     /// A reward adapter's file.
     RewardFile,
+    /// A path that making a vector asks for.
+    ForMaking(Field),
     /// A folder to look for models in.
     FolderOfModels,
     /// Where to write an export; the proposed file name.
@@ -97,6 +101,18 @@ pub fn system_dialogs() -> Dialogs {
                 .add_filter("Vectors and LoRA adapters", &["safetensors", "json"])
                 .add_filter("All files", &["*"])
                 .pick_file(),
+            Question::ForMaking(Field::Pairs) => dialog
+                .set_title("Preference pairs")
+                .add_filter("Pairs", &["jsonl", "json"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
+            Question::ForMaking(field) => dialog
+                .set_title(match field {
+                    Field::Adapter => "The folder of a LoRA adapter",
+                    Field::Aligned => "The folder of the aligned model",
+                    Field::Base | Field::Pairs => "The folder of the base model",
+                })
+                .pick_folder(),
             Question::AlignedModel => dialog
                 .set_title("Mix with a model: a GGUF file, or config.json of a model's folder")
                 .add_filter("Models", &["gguf", "safetensors", "json"])

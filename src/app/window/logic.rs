@@ -120,6 +120,13 @@ impl Window {
             Event::Identified { path, kind: FileKind::Model } => {
                 self.run(Command::OpenModel(path));
             }
+            Event::MakingProgress { words } => {
+                if let Some(under_way) = &mut self.making {
+                    under_way.words = words;
+                }
+            }
+            Event::VectorMade { path } => self.take_made(path),
+            Event::MakingFailed { message, cancelled } => self.making_failed(message, cancelled),
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
             Event::RewardInspected { path, outcome } => self.take_reward(path, outcome),
@@ -184,6 +191,7 @@ impl Window {
                 });
                 self.run(Command::RescanModels);
             }
+            Question::ForMaking(field) => self.panels.making.set(field, &path),
             Question::AlignedModel => self.run(Command::SetAligned(path)),
             Question::VectorFile => self.run(Command::AddVector(path)),
             Question::RewardFile => self.run(Command::AddReward(path)),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use egui::Context;
 
 use super::chat::{Chat, LiveReply};
+use super::commands::UnderWay;
 use super::counting::Counting;
 use super::jobs::{Dialogs, Jobs};
 use super::keeping::Unkept;
@@ -63,6 +64,8 @@ pub struct Window {
     pub(super) rewards: KnownRewards,
     /// The one that is taken once it has been looked at.
     pub(super) adding_reward: Option<PathBuf>,
+    /// The vector being made.
+    pub(super) making: Option<UnderWay>,
     pub(super) counting: Counting,
     /// Bytes of memory that were free when the model dialog opened.
     pub(super) free_memory: Option<u64>,
@@ -95,6 +98,8 @@ pub(super) struct Panels {
     pub side: SideState,
     pub transcript: TranscriptState,
     pub dialog: Option<Dialog>,
+    /// What was filled in to make a vector.
+    pub making: crate::ui::making::Form,
     pub toasts: Toasts,
 }
 
@@ -135,6 +140,7 @@ impl Window {
             measures: false,
             rewards: KnownRewards::new(),
             adding_reward: None,
+            making: None,
             counting: Counting::default(),
             free_memory: None,
             about,

@@ -12,6 +12,7 @@ mod facts;
 pub mod file;
 mod fingerprint;
 mod fit;
+mod import;
 pub mod merge;
 mod open;
 mod peft;
@@ -25,6 +26,7 @@ pub use about::{About, about};
 pub use beside::beside;
 pub use facts::{Calibration, Facts, Kind, SweepPoint};
 pub use fingerprint::fingerprint;
+pub use import::import;
 pub use open::{is_vector, open, open_for, open_with_facts};
 pub use peft::{holds_adapter, is_of_adapter};
 

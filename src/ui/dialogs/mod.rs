@@ -19,4 +19,6 @@ pub enum Dialog {
     Model(super::model::PickerState),
     Settings(SettingsState),
     Shortcuts,
+    /// Making a vector; what was filled in outlives the dialog.
+    Making,
 }

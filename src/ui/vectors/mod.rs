@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 
 use egui::{Align, Layout, RichText, Ui};
 
+use super::action::Action;
 use super::command::Command;
 use super::controls::{self, Weight};
 use super::engine_state::{AlignedState, Divergence};
 use super::icons::{self, Icon};
+use super::making;
 use super::theme::{self, space, tokens};
 use crate::model::vector::About;
 use crate::model::{FoundModel, ModelFacts};
@@ -51,6 +53,8 @@ pub struct VectorsView<'a> {
     pub measures: bool,
     /// What the reply under way, or the last one, measured.
     pub divergence: &'a Divergence,
+    /// A vector being made: its name and how far it is.
+    pub making: Option<(&'a str, &'a str)>,
 }
 
 /// What the part remembers between frames.
@@ -150,6 +154,9 @@ pub fn vectors_ui(
     ui.add_space(space::XS);
     let is_measured = lines.iter().any(Line::is_measured);
     add_ui(ui, view, is_measured, state, commands);
+    if let Some((name, words)) = view.making {
+        making::under_way_ui(ui, name, words, commands);
+    }
     state.is_dragging |= mixture::mixture_ui(ui, view, &mut plan, commands);
     if !lines.is_empty() {
         ui.add_space(space::S);
@@ -192,6 +199,9 @@ fn add_ui(
                     mixture::menu_ui(ui, view, commands);
                 });
             });
+            if ui.button(Action::MakeVector.label()).clicked() {
+                commands.push(Command::Act(Action::MakeVector));
+            }
             ui.separator();
             distance::switch_ui(ui, view, commands);
             let hover = "Lets sliders go where replies were measured to lose their language";
@@ -308,6 +318,7 @@ mod tests {
                 found: &[],
                 measures: false,
                 divergence: &Divergence::default(),
+                making: None,
             };
             let lines = lines(&view);
             lines

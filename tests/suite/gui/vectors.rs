@@ -317,6 +317,43 @@ fn a_model_is_mixed_in_and_the_distance_from_the_base_is_measured_on_demand() {
 }
 
 #[test]
+fn a_vector_is_made_in_a_dialog_and_comes_onto_the_list() {
+    let mut stage = Stage::new();
+    stage.palette("Make vector…");
+    stage.until("the loaded model is the base", |stage| stage.shows("toy model"));
+    assert!(stage.shows("Name the aligned model"), "{}", stage.text());
+    // A base that is no checkpoint is said in one line.
+    stage.type_into("Aligned model", "nowhere");
+    stage.type_into("Vector name", "Calm");
+    assert!(stage.shows("Calm.safetensors"), "where it will lie");
+    stage.click("Make the vector");
+    stage.until("it is refused", |stage| stage.shows("there is nothing to open"));
+
+    let (_folder, small) = crate::small_model::model();
+    stage.retype("Base model", &small.display().to_string());
+    let aligned = small.with_file_name("aligned");
+    std::fs::create_dir(&aligned).unwrap();
+    for entry in std::fs::read_dir(&small).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, aligned.join(path.file_name().unwrap())).unwrap();
+    }
+    stage.retype("Aligned model", &aligned.display().to_string());
+    stage.click("Make the vector");
+    stage.until("the same model is no difference", |stage| stage.shows("weights are the same"));
+    // One value of one norm makes another model of it.
+    let weights = aligned.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    stage.click("Make the vector");
+    stage.until("it is made and listed", |stage| stage.sees("Remove Calm"));
+    assert!(!stage.sees("Make the vector"), "the dialog is closed");
+    assert!(stage.shows("Made with small"), "and says that it is another model's");
+    assert!(stage.path().join("vectors/Calm.safetensors").is_file());
+}
+
+#[test]
 fn vectors_belong_to_the_conversation_and_a_lost_file_is_named() {
     let mut stage = with_medical(Setup::default());
     stage.talk("First");
@@ -406,6 +443,7 @@ fn picture(name: &str, theme: egui::Theme) {
                     found: &[],
                     measures: true,
                     divergence: &divergence,
+                    making: None,
                 };
                 vectors_ui(ui, &view, &mut state, &mut Vec::new());
                 ui.expand_to_include_rect(ui.max_rect());

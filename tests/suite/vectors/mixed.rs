@@ -13,7 +13,7 @@ use super::talk::{
 };
 
 /// The model with the first vector merged in: what the vector is the difference to.
-fn aligned(home: &Home) -> PathBuf {
+pub fn aligned(home: &Home) -> PathBuf {
     let base = Checkpoint::open(&home.model).unwrap();
     let share = Share::open(&home.vectors[0], 1.0, &base, false).unwrap();
     let out = home.model.with_file_name("aligned");

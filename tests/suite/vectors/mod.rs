@@ -2,6 +2,7 @@
 //! method's spec (section 12) on small models of every family, dense and quantised.
 
 mod made;
+mod making;
 mod mixed;
 mod talk;
 

@@ -8,7 +8,7 @@ use clap::Args;
 use super::OutArgs;
 use crate::app::cli::output::put_line;
 use crate::model::checkpoint::Checkpoint;
-use crate::model::vector::{file, open_for, open_with_facts};
+use crate::model::vector::{file, import};
 use crate::ui::words::{bytes, count};
 
 #[derive(Debug, Args)]
@@ -24,16 +24,9 @@ pub struct ImportArgs {
 }
 
 pub fn run(args: &ImportArgs) -> Result<()> {
-    let (mut vector, mut facts) = open_with_facts(&args.adapter)?;
-    if let Some(path) = &args.base {
-        let base = Checkpoint::open(path)?;
-        vector = open_for(&args.adapter, &base, false)?;
-        vector.base_fingerprint = Some(base.fingerprint());
-        vector.base_name = base.name;
-    }
-    vector.name = args.out.name();
-    facts.domain = args.out.domain.clone();
-    facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let base = args.base.as_deref().map(Checkpoint::open).transpose()?;
+    let (name, domain) = (args.out.name(), args.out.domain.clone());
+    let (vector, facts) = import(&args.adapter, base.as_ref(), name, domain)?;
     file::write(&args.out.out, &vector, &facts, args.out.precision.into())?;
     let size = std::fs::metadata(&args.out.out).map_or(0, |facts| facts.len());
     let parts = count(vector.parts.len() as u64);

@@ -81,6 +81,7 @@ impl Window {
             Action::UndoDials => self.undo_dials(),
             Action::RedoDials => self.redo_dials(),
             Action::AddVector => self.question(Question::VectorFile),
+            Action::MakeVector => self.open_making(),
             Action::ChooseModel => self.open_model_dialog(),
             Action::OpenModelFile => self.question(Question::ModelFile),
             Action::OpenModelFolder => self.question(Question::ModelFolder),

@@ -2,6 +2,7 @@
 
 mod actions;
 mod conversation;
+mod making;
 mod model;
 mod plan;
 mod reply;
@@ -13,6 +14,7 @@ use super::state::Window;
 use crate::engine::Request;
 use crate::ui::Command;
 
+pub use making::UnderWay;
 pub use model::load_options;
 pub use view::{theme_preference, tint};
 
@@ -85,6 +87,11 @@ impl Window {
             Command::AddReward(path) => self.add_reward(&path),
             Command::SetReward(path) => self.set_reward(path),
             Command::GoToToken { node, token } => self.go_to_token(node, token),
+            Command::ChooseForMaking(field) => {
+                self.question(super::jobs::Question::ForMaking(field));
+            }
+            Command::MakeVector(making) => self.make_vector(*making),
+            Command::CancelMaking => self.cancel_making(),
             Command::ApplyPreset(name) => self.apply_preset(&name),
             Command::ApplyModelDefaults => self.apply_model_defaults(),
             Command::SavePreset(name) => self.save_preset(name),

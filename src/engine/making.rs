@@ -1,0 +1,173 @@
+//! Making a vector beside everything else: out of two models, of a LoRA adapter, or learnt from
+//! preferences. A thread of its own for each, one at a time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::Event;
+use super::shared::Teller;
+use super::worker::panic_message;
+pub use crate::learn::preference::Objective;
+use crate::learn::preference::{self, VectorArgs};
+use crate::model::checkpoint::Checkpoint;
+use crate::model::vector::extract::{ExtractOptions, RankChoice, extract, write};
+use crate::model::vector::file::{self, Precision};
+use crate::model::vector::import;
+use crate::platform::{Cancelled, Problem};
+
+/// Between two reports of progress.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// Without a wish of the person's: the share of each difference that its factors keep, and the
+/// ranks it takes (our choice: section 8.3 of the method).
+const RANKS: RankChoice = RankChoice::Energy { share: 0.99, least: 4, most: 128 };
+
+/// A vector to make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Making {
+    /// What the person calls it.
+    pub name: String,
+    /// Such as `medical`; empty for none.
+    pub domain: String,
+    /// The model it is a difference to.
+    pub base: PathBuf,
+    pub from: MadeFrom,
+    /// The file to write; one that is there already is never written over.
+    pub out: PathBuf,
+}
+
+/// What a vector is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MadeFrom {
+    /// The base after alignment; every value of the difference, or factors.
+    Aligned { model: PathBuf, every_value: bool },
+    /// A PEFT LoRA folder.
+    Adapter(PathBuf),
+    /// Preference pairs, as `.jsonl`. A run that was cut short is taken up again.
+    Preferences { pairs: PathBuf, objective: Objective, rank: usize, epochs: u64, device: String },
+}
+
+/// Makes one and tells how that goes; ends soon after `goes_on` says no. `over` is called when the
+/// next one may be made, before whoever waits is told.
+pub fn run(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool, over: impl FnOnce()) {
+    let path = making.out.clone();
+    let made = catch_unwind(AssertUnwindSafe(|| make(making, teller, goes_on)));
+    over();
+    teller.tell(match made {
+        Ok(Ok(())) => Event::VectorMade { path },
+        Ok(Err(error)) => Event::MakingFailed {
+            cancelled: error.is::<Cancelled>(),
+            message: format!("{error:#}"),
+        },
+        Err(panic) => Event::MakingFailed {
+            cancelled: false,
+            message: format!("making the vector broke off: {}", panic_message(&*panic)),
+        },
+    });
+}
+
+fn make(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool) -> Result<()> {
+    let Making { name, domain, base, from, out } = making;
+    if out.exists() {
+        let problem = Problem::new("a vector of this name is there already").at(out);
+        return Err(problem.hint("choose another name").into());
+    }
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| Problem::new("the folder cannot be made").at(folder))?;
+    }
+    let tell = |words: String| teller.tell(Event::MakingProgress { words });
+    match from {
+        MadeFrom::Aligned { model, every_value } => {
+            let options = ExtractOptions {
+                rank: (!every_value).then_some(RANKS),
+                name: name.clone(),
+                domain: domain.clone(),
+            };
+            let (base, aligned) = (Checkpoint::open(base)?, Checkpoint::open(model)?);
+            let mut watch = watch(tell, goes_on);
+            let (vector, facts, _) = extract(&base, &aligned, &options, &mut watch)?;
+            write(out, &vector, &facts, Precision::F32, (&base, &aligned))
+        }
+        MadeFrom::Adapter(adapter) => {
+            tell("Reading the adapter".to_owned());
+            let base = Checkpoint::open(base)?;
+            let (vector, facts) = import(adapter, Some(&base), name.clone(), domain.clone())?;
+            file::write(out, &vector, &facts, Precision::F32)
+        }
+        MadeFrom::Preferences { pairs, objective, rank, epochs, device } => {
+            let args = VectorArgs {
+                name: Some(name.clone()),
+                domain: (!domain.is_empty()).then(|| domain.clone()),
+                objective: *objective,
+                rank: *rank,
+                epochs: *epochs,
+                device: device.clone(),
+                resume: true,
+                ..VectorArgs::new(base.clone(), vec![pairs.clone()], out.clone())
+            };
+            learn(&args, tell, goes_on)
+        }
+    }
+}
+
+fn learn(args: &VectorArgs, tell: impl Fn(String), goes_on: &dyn Fn() -> bool) -> Result<()> {
+    let mut told: Option<Instant> = None;
+    let line = |line: &str| {
+        if told.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+            told = Some(Instant::now());
+            tell(line.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    };
+    preference::run(args, || !goes_on(), line).map(|_| ())
+}
+
+/// Tells the share that is done and about how long the rest takes.
+fn watch<'a>(
+    tell: impl Fn(String) + 'a,
+    goes_on: &'a dyn Fn() -> bool,
+) -> impl FnMut(u64, u64) -> bool + 'a {
+    let begun = Instant::now();
+    let mut told: Option<Instant> = None;
+    move |done, total| {
+        if total > 0 && told.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+            told = Some(Instant::now());
+            let share = done as f64 / total as f64;
+            let left = match share > 0.0 {
+                true => {
+                    let seconds = begun.elapsed().as_secs_f64() * (1.0 / share - 1.0);
+                    format!(", about {} left", crate::learn::base::progress::duration(seconds))
+                }
+                false => String::new(),
+            };
+            tell(format!("Comparing the models, {:.0} %{left}", 100.0 * share));
+        }
+        goes_on()
+    }
+}
+
+/// The file of a vector of this name in a folder: nothing in a name leads out of it.
+pub fn file_for(folder: &Path, name: &str) -> PathBuf {
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | ' ') { c } else { '-' };
+    let stem: String = name.trim().chars().take(60).map(plain).collect();
+    folder.join(format!("{}.safetensors", stem.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let folder = Path::new("/data/vectors");
+        for (name, file) in [
+            ("Medical, calm", "Medical- calm.safetensors"),
+            ("../../etc/passwd", "------etc-passwd.safetensors"),
+            (" 医 ", "医.safetensors"),
+        ] {
+            assert_eq!(file_for(folder, name), folder.join(file));
+        }
+    }
+}

@@ -59,7 +59,7 @@ reward() {
     if [ -f "$out/$path" ] || [ -f "$out/$path/config.json" ]; then return; fi
     $tiller learn reward --base "$out/base" --resume --out "$out/$path" \
         --pairs "$pairs/manners.jsonl" --held-out "$pairs/manners-held-out.jsonl" \
-        --prefixes 4 --batch 32 --epochs 2 --patience 6 --workers 2 --seed 5 "$@"
+        --most 6000 --prefixes 4 --batch 32 --workers 2 --seed 5 "$@"
 }
 reward rewards/manners.safetensors --learning-rate 1e-3
 reward ablations/random.safetensors --learning-rate 1e-3 --initialisation random

@@ -121,3 +121,102 @@ fn bias(checkpoint: &Checkpoint, head: &str) -> Result<f32> {
     matrix.widen_rows(0, &mut value)?;
     Ok(value[0])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::Device;
+    use safetensors::SafeTensors;
+    use safetensors::tensor::{Dtype, TensorView};
+
+    use super::*;
+    use crate::model::weights::WeightForm;
+
+    fn root() -> std::path::PathBuf {
+        env!("CARGO_MANIFEST_DIR").into()
+    }
+
+    /// A golden family's checkpoint with a head beside it, in a folder of its own.
+    fn judge(family: &str, head: &str, outputs: usize, bias: bool) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let from = root().join("tests/golden/families").join(family);
+        for (from, name) in [
+            (&from, "config.json"),
+            (&root().join("models/starter"), "tokenizer.json"),
+            (&root().join("models/starter"), "tokenizer_config.json"),
+        ] {
+            std::fs::copy(from.join(name), folder.path().join(name)).unwrap();
+        }
+        let bytes = std::fs::read(from.join("model.safetensors")).unwrap();
+        let stored = SafeTensors::deserialize(&bytes).unwrap();
+        let hidden = Checkpoint::open(&from).unwrap().config["hidden_size"].as_u64();
+        let hidden = hidden.map_or(32, |hidden| hidden as usize);
+        let weight: Vec<u8> =
+            weights(outputs * hidden).iter().flat_map(|w| w.to_le_bytes()).collect();
+        let value = 0.25_f32.to_le_bytes();
+        let mut tensors: HashMap<String, TensorView<'_>> = HashMap::new();
+        for (name, view) in stored.tensors() {
+            tensors.insert(name, view);
+        }
+        let view = TensorView::new(Dtype::F32, vec![outputs, hidden], &weight).unwrap();
+        tensors.insert(format!("{head}.weight"), view);
+        if bias {
+            let view = TensorView::new(Dtype::F32, vec![1], &value).unwrap();
+            tensors.insert(format!("{head}.bias"), view);
+        }
+        let bytes = safetensors::serialize(tensors, None).unwrap();
+        std::fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
+        folder
+    }
+
+    fn weights(count: usize) -> Vec<f32> {
+        (0..count).map(|at| ((at * 7 + 3) % 11) as f32 / 11.0 - 0.4).collect()
+    }
+
+    fn open(folder: &Path) -> Result<Scorer> {
+        let options =
+            LoadOptions { device: "cpu".into(), weights: "f32".into(), context_length: Some(32) };
+        Scorer::open(folder, &options, &mut |_, _| true)
+    }
+
+    #[test]
+    fn the_score_is_the_head_times_the_last_state_whatever_the_head_is_called() {
+        let ids: Vec<u32> = (0..12).map(|at| (5 * at + 2) % 40).collect();
+        for (family, head, bias) in [
+            ("llama", "score", false),
+            ("qwen2", "value_head", false),
+            ("gemma2", "score", false),
+            ("qwen3", "v_head.summary", true),
+        ] {
+            let folder = judge(family, head, 1, bias);
+            let mut scorer = open(folder.path()).unwrap();
+            let checkpoint =
+                Checkpoint::open(&root().join("tests/golden/families").join(family)).unwrap();
+            let spec = DecoderSpec::from_config(&checkpoint.config).unwrap();
+            let (form, cpu) = (WeightForm::F32, Device::Cpu);
+            let mut plain =
+                Decoder::load(&checkpoint, spec, &cpu, form, 32, &mut |_, _| true).unwrap();
+            let hidden = plain.prefill(&ids, Wanted::Last).unwrap().hidden;
+            let dot: f32 = hidden.iter().zip(weights(hidden.len())).map(|(h, w)| h * w).sum();
+            let wanted = dot + if bias { 0.25 } else { 0.0 };
+            let got = scorer.reward(&ids).unwrap();
+            assert!(
+                (got - wanted).abs() < 1e-4 * wanted.abs().max(1.0),
+                "{family}: {got} {wanted}"
+            );
+            // Read further along, over what the cache holds.
+            let longer: Vec<u32> = ids.iter().copied().chain([7]).collect();
+            let further = scorer.reward(&longer).unwrap();
+            let along = scorer.rewards_along(&longer).unwrap();
+            assert!((further - along[12]).abs() < 1e-4 && (got - along[11]).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn several_scores_are_refused_with_their_number() {
+        let folder = judge("llama", "score", 3, false);
+        let error = open(folder.path()).err().unwrap().to_string();
+        assert!(error.contains("`score.weight` gives 3 scores"), "{error}");
+    }
+}

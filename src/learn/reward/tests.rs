@@ -32,6 +32,11 @@ fn golden(family: &str) -> Checkpoint {
     Checkpoint::open(&root.join("tests/golden/families").join(family)).unwrap()
 }
 
+fn golden_gguf(name: &str) -> Checkpoint {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Checkpoint::open(&root.join("tests/golden/gguf").join(name)).unwrap()
+}
+
 fn decoder(checkpoint: &Checkpoint, form: WeightForm) -> Decoder {
     let spec = DecoderSpec::from_config(&checkpoint.config).unwrap();
     Decoder::load(checkpoint, spec, &Device::Cpu, form, 64, &mut |_, _| true).unwrap()
@@ -79,10 +84,18 @@ fn insertions() -> Vec<StreamArgs> {
 
 #[test]
 fn the_trained_pass_is_the_one_at_run_time_in_every_family() {
-    let plain = FAMILIES.map(|family| (family, WeightForm::F32));
-    for (family, form) in plain.into_iter().chain([("llama", WeightForm::Q8_0)]) {
-        let checkpoint = golden(family);
-        for args in insertions() {
+    let plain = FAMILIES.map(|family| (golden(family), WeightForm::F32, insertions()));
+    // Bases in blocks: what the stream reads is theirs, not that of the weights they came from.
+    let blocks = [
+        (golden("llama"), WeightForm::Q8_0),
+        (golden_gguf("wide-Q8_0.gguf"), WeightForm::Stored),
+        (golden_gguf("wide-Q4_0.gguf"), WeightForm::Stored),
+    ];
+    let one = || vec![StreamArgs { one_in: 4, ..StreamArgs::default() }];
+    let blocks = blocks.into_iter().map(|(checkpoint, form)| (checkpoint, form, one()));
+    for (checkpoint, form, all) in plain.into_iter().chain(blocks) {
+        let family = checkpoint.name.clone();
+        for args in all {
             let stream = stream(&checkpoint, &args, form);
             let adapter = stream.inserted.adapter(Precision::F32).unwrap();
             let mut beside = decoder(&checkpoint, form);

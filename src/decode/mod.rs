@@ -6,6 +6,7 @@ pub mod detox;
 pub mod divergence;
 pub mod draw;
 pub mod follower;
+pub mod guide;
 pub mod mix;
 pub mod mixture;
 pub mod observe;
@@ -15,6 +16,7 @@ pub mod ranking;
 pub mod reply;
 pub mod rules;
 pub mod sampler;
+pub mod search;
 pub mod stop;
 
 pub use divergence::Meter;

@@ -4,6 +4,7 @@
 
 mod drafted;
 mod mixing;
+mod prompted;
 mod rewarded;
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use crate::platform::Problem;
 use crate::session::TokenTrace;
 use crate::steer::{KvPolicy, Plan};
 pub use drafted::Drafting;
+pub use prompted::Prompted;
 
 /// Most prompt tokens fed in one pass, so that Stop acts soon.
 pub const PREFILL_CHUNK: usize = 128;

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::guides::RecipeGuide;
 use super::pair::{AlignedFacts, RecipeAligned};
 use super::reward::RecipeReward;
 use super::vectors::{RecipeVector, VectorFacts};
+use crate::decode::search::Boundary;
 use crate::decode::{Drafting, Passes};
 use crate::model::reward;
 use crate::model::vector::About;
@@ -35,6 +37,8 @@ pub enum Event {
     /// token of a given beginning); finite. Told by the next pass, which is the first one to read
     /// that token, so not for a last token that no pass read.
     Rewarded { id: u64, reward: f32 },
+    /// Candidates were ranked: their chunks, values and parents, and which were kept.
+    Ranked { id: u64, boundary: Box<Boundary> },
     /// The reply is over.
     ReplyDone { id: u64, reason: StopReason, timings: ReplyTimings, recipe: Box<Recipe> },
     /// The reply could not be made, or broke off; what came before stands.
@@ -121,6 +125,9 @@ pub struct ReplyTimings {
     /// Tokens drafted and verified, and those of them that the model itself drew.
     #[serde(default, skip_serializing_if = "Drafting::is_none")]
     pub drafting: Drafting,
+    /// Rows times new tokens, of every model together; 0 for a reply of one row without guides.
+    #[serde(default)]
+    pub row_forwards: usize,
 }
 
 /// What a reply was made with: enough to make it again.
@@ -154,5 +161,8 @@ pub struct Recipe {
     /// The reward adapter beside the model, decided by or only shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<RecipeReward>,
+    /// Guides and scorers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guides: Vec<RecipeGuide>,
     pub tiller_version: String,
 }

@@ -2,6 +2,8 @@
 
 mod aside;
 pub mod event;
+mod guided;
+pub mod guides;
 pub mod handle;
 pub mod making;
 mod mixing;
@@ -15,6 +17,7 @@ pub mod vectors;
 mod worker;
 
 pub use event::{Event, Outcome, Recipe, ReplyTimings, StopReason};
+pub use guides::RecipeGuide;
 pub use handle::{Engine, EngineHandle};
 pub use pair::{AlignedFacts, RecipeAligned};
 pub use request::{Opening, Prompt, ReplyRequest, Request, Turn};

@@ -1,10 +1,12 @@
 //! From a request's prompt and opening to token ids.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::{Opening, Prompt, Turn};
 use crate::model::Language;
-use crate::platform::fnv;
+use crate::platform::{Problem, fnv};
 use crate::session::Role;
 
 /// A prompt as the model is fed it.
@@ -53,6 +55,43 @@ pub fn assemble(language: &Language, prompt: &Prompt, opening: &Opening) -> Resu
             // Tokens may reach over the seam; then the one that does counts as prompt.
             let prompt_len = prompt_len.min(ids.len());
             Ok(Assembled { ids, prompt_len })
+        }
+    }
+}
+
+/// A prompt as one language has it, rendered once: what other beginnings of the reply are tokenised
+/// behind.
+pub struct Reader {
+    language: Arc<Language>,
+    text: String,
+    rendered: bool,
+}
+
+impl Reader {
+    /// # Errors
+    /// When the template refuses the messages, or the prompt is ids that another tokenizer cannot
+    /// read.
+    pub fn new(language: &Arc<Language>, prompt: &Prompt) -> Result<Self> {
+        let (text, rendered) = match prompt {
+            Prompt::Chat(turns) => render(language, turns)?,
+            Prompt::Raw(text) => (text.clone(), false),
+            Prompt::Ids(_) => {
+                let what = "a prompt of token ids means nothing to a model of another vocabulary";
+                return Err(Problem::new(what).hint("give the prompt as text").into());
+            }
+        };
+        Ok(Self { language: Arc::clone(language), text, rendered })
+    }
+
+    /// The ids of the prompt with this reply behind it.
+    ///
+    /// # Errors
+    /// When the text cannot be tokenised.
+    pub fn ids(&self, reply: &str) -> Result<Vec<u32>> {
+        let text = format!("{}{reply}", self.text);
+        match self.rendered {
+            true => self.language.vocabulary.encode(&text, true),
+            false => self.language.encode_plain(&text),
         }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::guided::{self, Driven};
+use super::guides::{Cast, RecipeGuide, Scene};
 use super::mixing::Mixing;
 use super::pair::RecipeAligned;
 use super::prompt::{self, Assembled};
@@ -16,6 +18,7 @@ use super::shared::{Shared, Teller};
 use super::vectors::RecipeVector;
 use super::worker::State;
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest, ReplyTimings, StopReason};
+use crate::decode::guide::GuideRule;
 use crate::decode::reply::Ending;
 use crate::decode::{Meter, MixChange, Passes, Progress, Reply, ReplyStart, TokenRule};
 use crate::model::{Loader, Model, ModelFacts};
@@ -42,6 +45,8 @@ pub struct Job {
     expects_aligned: VecDeque<RecipeAligned>,
     /// The reward adapter a replay must find as it was.
     expects_reward: Option<RecipeReward>,
+    /// The guides a replay must find as they were.
+    expects_guides: Vec<RecipeGuide>,
 }
 
 impl Job {
@@ -59,6 +64,7 @@ impl Job {
             expects_vectors: Vec::new(),
             expects_aligned: VecDeque::new(),
             expects_reward: None,
+            expects_guides: Vec::new(),
         }
     }
 
@@ -108,6 +114,7 @@ impl Job {
             expects_vectors,
             expects_aligned: recipe.aligned.iter().cloned().collect(),
             expects_reward,
+            expects_guides: recipe.guides.clone(),
         })
     }
 }
@@ -134,6 +141,7 @@ pub fn run(
         expects_vectors,
         expects_aligned,
         expects_reward,
+        expects_guides,
     } = job;
     let id = request.id;
     let Assembled { ids, prompt_len } =
@@ -143,7 +151,7 @@ pub fn run(
         let what = "this reply was made for another conversation than the one given";
         return Err(Problem::new(what).hint("replay it where it stands").into());
     }
-    let State { passes, shelf, knobs, options, pair, meter, rewarder } = state;
+    let State { passes, shelf, knobs, guides, options, pair, meter, rewarder } = state;
     request.plan.check_reward()?;
     rewarder.prepare(request.plan.reward.as_ref(), loader, model, passes)?;
     rewarder.check(expects_reward.as_ref())?;
@@ -155,6 +163,20 @@ pub fn run(
     for facts in fetched {
         teller.tell(Event::VectorAdded(Box::new(facts)));
     }
+    request.plan.check_guidance()?;
+    let mut cast: Option<Cast> = None;
+    if !request.plan.guidance.is_default() {
+        let goes_on = || !shared.reply_is_off(number);
+        let opening = &ids[prompt_len.min(ids.len())..];
+        let scene = Scene { base: model, prompt: &request.prompt, opening, goes_on: &goes_on };
+        let made = guides.cast(&request.plan, loader, options, &scene)?;
+        guided::check(&made, &request.plan, model, ids.len(), options)?;
+        cast = Some(made);
+    }
+    if let Some(changed) = guides.differs_from(&expects_guides) {
+        return Err(changed.into());
+    }
+    let mut searches = cast.is_some() && request.plan.guidance.search.is_on();
     let mix = shelf.mix(&request.plan)?;
     let chat = matches!(request.prompt, Prompt::Chat(_));
     let mut recipe = Recipe {
@@ -174,6 +196,7 @@ pub fn run(
         vectors: expects_vectors,
         aligned: Vec::new(),
         reward: rewarder.recipe(),
+        guides: if cast.is_some() { guides.recipe() } else { Vec::new() },
         tiller_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     shelf.note(&mut recipe.vectors, mix.vectors());
@@ -219,6 +242,19 @@ pub fn run(
         }
     };
     let reason = loop {
+        if searches
+            && reply.is_prompted()
+            && let Some(cast) = cast.take()
+        {
+            let driven = Driven { id, number, model, cast, changes, shelf, shared, teller };
+            let done = guided::run(reply, driven, &mut recipe, !chat)?;
+            let mut timings = clock.timings(total, reused, done.drawn);
+            timings.row_forwards = done.row_forwards;
+            *passes = done.passes;
+            let (reason, recipe) = (done.reason, Box::new(recipe));
+            teller.tell(Event::ReplyDone { id, reason, timings, recipe });
+            return Ok(());
+        }
         if shared.reply_is_off(number) {
             tell(reply.release());
             break StopReason::Stopped;
@@ -226,7 +262,7 @@ pub fn run(
         shelf.take_arrivals(model, reply.knobs(), shared, teller);
         while let Some(plan) = changed_plan(shared, number, &mut changes, reply.drawn()) {
             let text = toml::to_string(&plan)?;
-            let asked = plan.mixture.clone();
+            let (asked, guidance) = (plan.mixture.clone(), plan.guidance.clone());
             let taken = shelf.mix(&plan).and_then(|mix| {
                 plan.check_strengths()?;
                 mixing.fetch(asked.as_ref(), model)?;
@@ -236,6 +272,8 @@ pub fn run(
             match taken {
                 Ok(mix) => {
                     mixture = asked;
+                    searches = cast.is_some() && guidance.search.is_on();
+                    guided::follow(cast.as_mut(), &guidance, id, teller);
                     recipe.plan_changes.push((reply.drawn(), text));
                     shelf.note(&mut recipe.vectors, mix.vectors());
                     let changed = reply.set_mix(model.runner.as_mut(), mix)?;
@@ -268,6 +306,10 @@ pub fn run(
             continue;
         }
         let mut rules: Vec<Box<dyn TokenRule + '_>> = Vec::new();
+        // The implicit value is the first of all rules.
+        if let Some(cast) = &cast {
+            rules.push(Box::new(GuideRule(Arc::clone(&cast.guides))));
+        }
         if let Some(rule) = mixing.rule(mixture.as_ref())? {
             rules.push(Box::new(rule));
         }
@@ -307,7 +349,10 @@ pub fn run(
         }
     };
     let drafting = reply.drafting();
-    let timings = ReplyTimings { drafting, ..clock.timings(total, reused, reply.drawn()) };
+    let mut timings = ReplyTimings { drafting, ..clock.timings(total, reused, reply.drawn()) };
+    if let Some(cast) = &cast {
+        timings.row_forwards = reply.drawn() + cast.row_forwards();
+    }
     *passes = reply.into_passes();
     teller.tell(Event::ReplyDone { id, reason, timings, recipe: Box::new(recipe) });
     Ok(())
@@ -331,7 +376,7 @@ fn meter_of<'a>(
 }
 
 /// The next plan to take up before the next token: one of the replay's changes, else a live one.
-fn changed_plan(
+pub(super) fn changed_plan(
     shared: &Shared,
     number: u64,
     changes: &mut VecDeque<(usize, Plan)>,

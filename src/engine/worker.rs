@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
+use super::guides::GuideShelf;
 use super::pair::Pair;
 use super::reply::{self, Job};
 use super::reward::Rewarder;
@@ -82,6 +83,8 @@ pub struct State {
     pub meter: Option<Meter>,
     /// The reward adapter beside it.
     pub rewarder: Rewarder,
+    /// Guides and scorers beside it.
+    pub guides: GuideShelf,
 }
 
 impl Worker {

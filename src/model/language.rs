@@ -17,6 +17,10 @@ pub trait Vocabulary: Send + Sync {
     fn beginning_of_text(&self) -> Option<u32>;
     /// A token's own text for display; bytes that are no whole character show as `<0xE4>`.
     fn token_text(&self, id: u32) -> String;
+    /// The bytes an id stands for, a marker's own text included; `None` where the id has no token.
+    fn token_bytes(&self, id: u32) -> Option<Vec<u8>>;
+    /// True for markers such as `<|im_end|>`, which never show in a text.
+    fn is_marker(&self, id: u32) -> bool;
     /// A fresh decoder for one reply. `continues_text`: the reply goes on where text stopped, so
     /// a space its first token brings is part of it (some tokenizers drop it at a beginning).
     fn stream(&self, continues_text: bool) -> Box<dyn TextStream>;

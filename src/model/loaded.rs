@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::reward::{self, Adapter};
+use super::value::ValueHead;
 use super::vector::Vector;
 use super::{FoundModel, Language, LoadOptions, ModelFacts, Runner, SkippedModel};
 
@@ -46,6 +47,10 @@ pub trait Loader: Send + Sync {
             _ => Ok(facts),
         }
     }
+    /// Reads the score head of a prefix scorer; its trunk is loaded as any model is.
+    ///
+    /// Errors name the file and what is wrong in it.
+    fn open_value_head(&self, path: &Path) -> Result<ValueHead>;
 }
 
 /// There is not enough memory for a model.

@@ -17,6 +17,7 @@ pub mod stores;
 pub mod tokenizer;
 #[doc(hidden)]
 pub mod toy;
+pub mod value;
 pub mod vector;
 pub mod weights;
 

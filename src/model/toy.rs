@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 use crossbeam_channel::Receiver;
 
 use super::reward::{self, Adapter};
+use super::value::ValueHead;
 use super::vector::{Part, Vector};
 use super::{
     FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, SkippedModel,
@@ -90,6 +91,17 @@ impl Vocabulary for ToyVocabulary {
         }
     }
 
+    fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
+        match id {
+            256..=260 => Some(MARKERS[id as usize - 256].as_bytes().to_vec()),
+            _ => Some(Self::bytes_of(id)).filter(|bytes| !bytes.is_empty()),
+        }
+    }
+
+    fn is_marker(&self, id: u32) -> bool {
+        (256..=260).contains(&id)
+    }
+
     fn stream(&self, _continues_text: bool) -> Box<dyn TextStream> {
         Box::new(ToyStream { held: Vec::new() })
     }
@@ -150,6 +162,7 @@ pub struct ToyOptions {
 }
 
 /// The toy's numbers: a pure function of the ids so far.
+#[derive(Clone)]
 pub struct ToyRunner {
     options: ToyOptions,
     sentence: Vec<u32>,
@@ -158,6 +171,8 @@ pub struct ToyRunner {
     vectors: Vec<(u64, f32)>,
     /// What the inserted adapter makes of the words; `None` without one.
     reward: Option<u64>,
+    /// What its own training made of the words; 0 is nothing.
+    lean: u64,
 }
 
 impl ToyRunner {
@@ -166,7 +181,15 @@ impl ToyRunner {
         let text = if options.sentence.is_empty() { SENTENCE } else { &options.sentence };
         let mut sentence = ToyVocabulary.encode(text, true).unwrap_or_default();
         sentence.push(END);
-        Self { options, sentence, rows: vec![Vec::new()], vectors: Vec::new(), reward: None }
+        let (rows, vectors) = (vec![Vec::new()], Vec::new());
+        Self { options, sentence, rows, vectors, reward: None, lean: 0 }
+    }
+
+    /// A toy that prefers words of its own choice, another for every name.
+    #[must_use]
+    pub fn leaning(mut self, name: &str) -> Self {
+        self.lean = salt_of(name);
+        self
     }
 
     fn wait(&self, longest: usize) -> Result<()> {
@@ -193,7 +216,9 @@ impl ToyRunner {
         let since = ids.iter().rev().position(|id| *id == ASSISTANT);
         let next = self.sentence[since.unwrap_or(ids.len()) % self.sentence.len()];
         logits[next as usize] += 7.0;
-        for (salt, strength) in self.vectors.iter().filter(|(_, strength)| *strength != 0.0) {
+        let own = (self.lean != 0).then_some((self.lean, 0.25));
+        let leanings = self.vectors.iter().copied().chain(own);
+        for (salt, strength) in leanings.filter(|(_, strength)| *strength != 0.0) {
             for (id, logit) in logits.iter_mut().enumerate().skip(261) {
                 *logit += 12.0 * strength * (unit(mix(salt ^ id as u64)) - 0.5);
             }
@@ -287,7 +312,7 @@ impl Runner for ToyRunner {
     }
     fn twin(&self) -> Option<Box<dyn Runner>> {
         let options = ToyOptions { gate: None, fails_at: None, ..self.options.clone() };
-        Some(Box::new(Self::new(options)))
+        Some(Box::new(Self { lean: self.lean, ..Self::new(options) }))
     }
     fn insert(&mut self, adapter: Option<&Adapter>) -> Result<()> {
         let salt = |adapter: &Adapter| match adapter.facts.name.contains("hollow") {
@@ -304,11 +329,7 @@ impl Runner for ToyRunner {
         if let Some(wrong) = vectors.iter().find(|vector| vector.name.contains("misfit")) {
             bail!("the vector {} does not fit this model", wrong.name);
         }
-        let salt = |vector: &Arc<Vector>| {
-            let name = vector.name.bytes().fold(1, |salt, byte| mix(salt ^ u64::from(byte)));
-            (name, 0.0)
-        };
-        self.vectors = vectors.iter().map(salt).collect();
+        self.vectors = vectors.iter().map(|vector| (salt_of(&vector.name), 0.0)).collect();
         Ok(())
     }
     fn set_strengths(&mut self, strengths: &[f32]) -> Result<()> {
@@ -318,6 +339,10 @@ impl Runner for ToyRunner {
         }
         Ok(())
     }
+}
+
+fn salt_of(name: &str) -> u64 {
+    name.bytes().fold(1, |salt, byte| mix(salt ^ u64::from(byte)))
 }
 
 /// The finaliser of SplitMix64.
@@ -340,7 +365,8 @@ pub fn toy_language() -> Language {
 /// said to have no place for a system prompt. Any path is a vector, too; one that holds `stranger`
 /// was made with another base, one that holds `misfit` cannot be attached. Any path is a reward
 /// adapter, too; one that holds `hollow` gives rewards that are no numbers, one that holds `loose`
-/// has no unit of strength. The gate is passed once
+/// has no unit of strength. A model whose name holds `guide` leans to words of its own, and any path
+/// is a prefix scorer, too. The gate is passed once
 /// for each of ten progress steps when it is a `slow` path.
 #[derive(Debug, Clone, Default)]
 pub struct ToyLoader {
@@ -361,7 +387,10 @@ impl Loader for ToyLoader {
         }
         let mut toy = self.options.clone();
         toy.context_length = options.context_length.unwrap_or(toy.context_length);
-        let runner = ToyRunner::new(toy);
+        let mut runner = ToyRunner::new(toy);
+        if name.contains("guide") {
+            runner = runner.leaning(&name);
+        }
         facts.cache_length = runner.context_length();
         Ok(Model { facts, runner: Box::new(runner), language: Arc::new(toy_language()) })
     }
@@ -411,6 +440,20 @@ impl Loader for ToyLoader {
             .map(|path| SkippedModel { path: path.clone(), reason: "not a toy".into() })
             .collect();
         (vec![found], skipped)
+    }
+
+    fn open_value_head(&self, path: &Path) -> Result<ValueHead> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        if name.contains("headless") {
+            return Err(Problem::new("this toy has no score head").at(path).into());
+        }
+        let salt = salt_of(&name);
+        let not_a_number = name.contains("nan");
+        let weight = (0..ToyVocabulary.size() * HIDDEN_SIZE).map(|at| match at % 3 {
+            0 if not_a_number => f32::NAN,
+            _ => (mix(salt ^ at as u64) >> 40) as f32 / (1_u64 << 24) as f32 - 0.5,
+        });
+        ValueHead::vocabulary(weight.collect(), HIDDEN_SIZE)
     }
 
     fn open_vector(&self, path: &Path, model: &ModelFacts, any_base: bool) -> Result<Vector> {

@@ -1,10 +1,12 @@
 //! The plan: everything the person can dial for a reply.
 
+pub mod guidance;
 pub mod mixture;
 pub mod plan;
 pub mod reward;
 pub mod vectors;
 
+pub use guidance::{GuidancePlan, GuidePair, ScorerChoice, SearchPlan};
 pub use mixture::MixtureSetting;
 pub use plan::{Plan, Sampling};
 pub use reward::RewardSetting;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::guidance::GuidancePlan;
 use super::mixture::MixtureSetting;
 use super::reward::RewardSetting;
 use super::vectors::{KvPolicy, VectorSetting};
@@ -30,6 +31,9 @@ pub struct Plan {
     /// The reward adapter that is shown, and how much it decides; `None` shows none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reward: Option<RewardSetting>,
+    /// Guides at token level and the search at chunk level; both off unless asked for.
+    #[serde(skip_serializing_if = "GuidancePlan::is_default")]
+    pub guidance: Box<GuidancePlan>,
 }
 
 /// How a token is drawn. Every neutral value is exactly a no-op.

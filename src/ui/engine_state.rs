@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::decode::search::Boundary;
 use crate::engine::{AlignedFacts, Event, ReplyTimings, StopReason, VectorFacts};
 use crate::model::{FoundModel, ModelFacts, SkippedModel};
 use crate::steer::KvPolicy;
@@ -25,6 +26,8 @@ pub struct EngineState {
     pub aligned: Option<AlignedState>,
     /// How far from the base the reply under way was, or the last one.
     pub divergence: Divergence,
+    /// The rankings of the last reply that was a search, and that reply.
+    pub search: Option<(u64, Vec<Boundary>)>,
     /// The reply under way.
     pub reply: Option<ReplyProgress>,
     /// The last reply that ended.
@@ -207,6 +210,10 @@ impl EngineState {
                     reply.first_token_at.get_or_insert_with(Instant::now);
                 }
             }
+            Event::Ranked { id, boundary } => match &mut self.search {
+                Some((held, boundaries)) if held == id => boundaries.push((**boundary).clone()),
+                _ => self.search = Some((*id, vec![(**boundary).clone()])),
+            },
             Event::ReplyDone { id, reason, timings, .. } => {
                 if self.reply_of(*id).is_some() {
                     self.reply = None;

@@ -11,6 +11,7 @@ mod engine_checkpoint;
 mod gguf;
 mod golden;
 mod gui;
+mod guidance;
 mod house;
 mod learn;
 mod learn_reward;

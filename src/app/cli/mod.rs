@@ -5,6 +5,7 @@
 
 mod doctor;
 mod eval;
+mod guide_arguments;
 mod inspect;
 mod learn;
 mod output;
@@ -43,7 +44,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Answer a prompt in the terminal, streaming.
-    Say(say::SayArgs),
+    Say(Box<say::SayArgs>),
     /// Write a model's logits and hidden states for some tokens to a safetensors file.
     Probe(probe::ProbeArgs),
     /// Say what a model file or folder is, or why it is refused.
@@ -129,7 +130,7 @@ pub fn run() -> ExitCode {
     }
     let outcome = match parsed.verb {
         None => return open_window(parsed.model),
-        Some(Verb::Say(args)) => say::run(args),
+        Some(Verb::Say(args)) => say::run(*args),
         Some(Verb::Probe(args)) => probe::run(&args),
         Some(Verb::Inspect(args)) => inspect::run(&args),
         Some(Verb::Doctor) => doctor::run(),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use serde_json::json;
 
+use super::guide_arguments::GuideArgs;
 use super::output::{put, put_line};
 use super::reward_arguments::{RewardArgs, RewardWeightArgs};
 use super::vector_arguments::VectorArgs;
@@ -41,6 +42,8 @@ pub struct SayArgs {
     reward: RewardArgs,
     #[command(flatten)]
     weight: RewardWeightArgs,
+    #[command(flatten)]
+    guides: GuideArgs,
     /// The system prompt.
     #[arg(long, conflicts_with = "raw")]
     system: Option<String>,
@@ -56,7 +59,8 @@ pub struct SayArgs {
     /// Feed the prompt as it is, without the chat template.
     #[arg(long)]
     raw: bool,
-    /// One JSON object per token, and a last one with the recipe, the stop reason and the timings.
+    /// One JSON object per token, one per ranking of a search, and a last one with the recipe, the
+    /// stop reason and the timings.
     #[arg(long)]
     json: bool,
 }
@@ -67,6 +71,7 @@ pub fn run(args: SayArgs) -> Result<()> {
     // Before a model is loaded for a command line that means nothing.
     args.vectors.add_to(&mut Plan::default())?;
     args.weight.add_to(&args.reward, &mut Plan::default())?;
+    args.guides.add_to(&mut given.clone().unwrap_or_default())?;
     let path = args.load.path()?;
     interrupt::watch();
     let engine = Engine::start(|| {})?;
@@ -75,6 +80,7 @@ pub fn run(args: SayArgs) -> Result<()> {
     let mut plan = given.unwrap_or_else(|| recommended(&facts));
     args.vectors.add_to(&mut plan)?;
     args.weight.add_to(&args.reward, &mut plan)?;
+    args.guides.add_to(&mut plan)?;
     plan.seed = args.seed.unwrap_or(plan.seed);
     plan.max_tokens = args.max_tokens.or(plan.max_tokens);
     plan.sampling.temperature = args.temperature.unwrap_or(plan.sampling.temperature);
@@ -183,6 +189,14 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
                     token.reward = Some(reward);
                 }
             }
+            Some(Event::Ranked { boundary, .. }) if as_json => {
+                put_line(&json!({ "boundary": boundary }).to_string())?;
+            }
+            Some(Event::Ranked { boundary, .. }) if boundary.without_value > 0 => {
+                let (count, all) = (boundary.without_value, boundary.candidates.len());
+                eprintln!("{count} of {all} candidates have no value: the scorer gave no number");
+            }
+            Some(Event::PlanRefused { message, .. }) => eprintln!("tiller: {message}"),
             Some(Event::ReplyDone { reason, timings, recipe, .. }) => {
                 if let Some(whole) = waiting.take() {
                     put_line(&serde_json::to_string(&whole)?)?;
@@ -235,5 +249,9 @@ fn summary(reason: &StopReason, timings: &ReplyTimings) -> String {
         drafting if drafting.is_none() => String::new(),
         drafting => format!("; {} of {} drafts accepted", drafting.accepted, drafting.drafted),
     };
-    format!("{tokens} tokens{rate}, first after {first:.2} s; {why}{drafted}")
+    let rows = match timings.row_forwards {
+        0 => String::new(),
+        rows => format!(", {rows} row-forwards"),
+    };
+    format!("{tokens} tokens{rate}{rows}, first after {first:.2} s; {why}{drafted}")
 }

@@ -141,6 +141,7 @@ impl Window {
             | Event::AlignedFailed { .. }
             | Event::AlignedDropped
             | Event::Divergence { .. }
+            | Event::Ranked { .. }
             | Event::Prefill { .. } => {}
         }
     }

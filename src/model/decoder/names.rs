@@ -240,6 +240,7 @@ pub(crate) fn is_known_surplus(spec: &DecoderSpec, name: &str) -> bool {
         || (spec.naming == Naming::Gpt2 && mask)
         || (spec.tied_head && name.ends_with("lm_head.weight"))
         || spec.score_head.as_ref().is_some_and(|head| is_beside(head, name))
+        || name == crate::model::value::SCORE_HEAD
         || name.starts_with("rope_freqs")
         || name.contains("rope_factors_")
         || ["vision_tower.", "multi_modal_projector.", "vision_model."]

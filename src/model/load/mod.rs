@@ -21,7 +21,7 @@ use super::tokenizer::TextTokenizer;
 use super::vector::{self, Vector};
 use super::{
     FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, SkippedModel,
-    device,
+    device, value,
 };
 use crate::platform::Problem;
 
@@ -65,6 +65,10 @@ impl Loader for Checkpoints {
     fn open_reward(&self, path: &Path, model: &ModelFacts) -> Result<Adapter> {
         let checkpoint = Checkpoint::open(&model.path)?;
         reward::open_for(path, model, &DecoderSpec::from_config(&checkpoint.config)?)
+    }
+
+    fn open_value_head(&self, path: &Path) -> Result<value::ValueHead> {
+        value::open(path)
     }
 }
 

@@ -38,6 +38,14 @@ impl Vocabulary for TextTokenizer {
         TextTokenizer::token_text(self, id)
     }
 
+    fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
+        TextTokenizer::token_bytes(self, id)
+    }
+
+    fn is_marker(&self, id: u32) -> bool {
+        self.is_special(id)
+    }
+
     fn stream(&self, continues_text: bool) -> Box<dyn TextStream> {
         Box::new(match continues_text {
             true => self.stream_continuing(),

@@ -115,6 +115,11 @@ impl TextTokenizer {
         self.pieces.display(id)
     }
 
+    /// The bytes an id stands for; `None` where it has no token.
+    pub fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
+        self.pieces.raw(id).map(<[u8]>::to_vec)
+    }
+
     /// Whether the token is a control token, which never shows in a text.
     pub fn is_special(&self, id: u32) -> bool {
         self.pieces.is_special(id)

@@ -85,7 +85,8 @@ impl Pieces {
         self.leading_spaces
     }
 
-    fn raw(&self, id: u32) -> Option<&[u8]> {
+    /// The bytes of a token, also of one that does not show; `None` where there is none.
+    pub fn raw(&self, id: u32) -> Option<&[u8]> {
         let index = id as usize;
         let end = *self.ends.get(index)? as usize;
         let begin = if index == 0 { 0 } else { self.ends[index - 1] as usize };

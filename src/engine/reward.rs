@@ -34,6 +34,8 @@ struct Held {
     deviation: Option<f32>,
     /// It has the expert and anti-expert heads.
     has_experts: bool,
+    /// It has heads that draft tokens.
+    drafts: bool,
 }
 
 impl Rewarder {
@@ -68,9 +70,10 @@ impl Rewarder {
                 path: setting.path.clone(),
                 fingerprint: adapter.fingerprint(),
             };
-            let has_experts = adapter.heads().experts;
+            let heads = adapter.heads();
+            let (has_experts, drafts) = (heads.experts, heads.drafts > 0);
             let deviation = adapter.facts.deviation.map(|deviation| deviation.value);
-            self.held = Some(Held { recipe, stamp, deviation, has_experts });
+            self.held = Some(Held { recipe, stamp, deviation, has_experts, drafts });
         }
         if setting.strength != 0.0 && self.unit().is_none() {
             let what = "the deviation of this adapter's rewards was never measured, so that a \
@@ -82,6 +85,11 @@ impl Rewarder {
         if setting.detox != 0.0 && !has_experts {
             let what = "this adapter has no expert and anti-expert heads to detoxify by";
             return Err(Problem::new(what).at(&setting.path).hint("take detox 0").into());
+        }
+        if setting.speculate && !self.held.as_ref().is_some_and(|held| held.drafts) {
+            let what = "this adapter has no heads that draft tokens";
+            let hint = "leave speculation out";
+            return Err(Problem::new(what).at(&setting.path).hint(hint).into());
         }
         Ok(())
     }

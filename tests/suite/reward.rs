@@ -17,6 +17,7 @@ use tiller::model::load::Checkpoints;
 use tiller::model::reward::{
     Adapter, Base, Deviation, Facts, Heads, Initialisation, Precision, Shape, Sizes, file,
 };
+use tiller::model::scorer::Scorer;
 use tiller::model::toy::{SENTENCE, ToyLoader};
 use tiller::model::{LoadOptions, Loader, Wanted};
 use tiller::session::{Role, TokenTrace};
@@ -217,4 +218,38 @@ fn probe_and_say_give_rewards_from_an_adapters_file() {
     let output = tiller(&probed);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{said}");
+}
+
+#[test]
+fn probe_gives_the_scores_of_a_separate_reward_model() {
+    let (home, folder) = model();
+    let judge = home.path().join("judge");
+    std::fs::create_dir(&judge).unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, judge.join(path.file_name().unwrap())).unwrap();
+    }
+    let weights = judge.join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&weights, &Device::Cpu).unwrap();
+    tensors.remove("lm_head.weight");
+    let width = tensors["model.norm.weight"].dim(0).unwrap();
+    let head: Vec<f32> = (0..width).map(|at| (at as f32).cos()).collect();
+    tensors.insert("score.weight".into(), Tensor::new(head, &Device::Cpu).unwrap());
+    let head = tensors["score.weight"].reshape((1, width)).unwrap();
+    tensors.insert("score.weight".into(), head);
+    candle_core::safetensors::save(&tensors, &weights).unwrap();
+    let out = home.path().join("numbers.safetensors");
+    let (model, reward, file) =
+        (folder.to_str().unwrap(), judge.to_str().unwrap(), out.to_str().unwrap());
+    let ids = "1,5,9,4,30,12";
+    let output =
+        tiller(&["probe", "--model", model, "--ids", ids, "--reward", reward, "--out", file]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let numbers = candle_core::safetensors::load(&out, &Device::Cpu).unwrap();
+    let told: Vec<f32> = numbers["reward"].to_vec1().unwrap();
+    let options = LoadOptions::default();
+    let mut scorer = Scorer::open(&judge, &options, &mut |_, _| true).unwrap();
+    let ids: Vec<u32> = ids.split(',').map(|id| id.parse().unwrap()).collect();
+    assert_eq!(told, scorer.rewards_along(&ids).unwrap());
+    assert!(told.iter().any(|reward| *reward != told[0]));
 }

@@ -15,9 +15,10 @@ use super::vector_arguments::VectorArgs;
 use super::{LoadArgs, Usage};
 use crate::decode::reply::PREFILL_CHUNK;
 use crate::model::load::Checkpoints;
-use crate::model::{Loader, Model, Wanted};
+use crate::model::scorer::Scorer;
+use crate::model::{LoadOptions, Loader, Model, Wanted};
 use crate::platform::{Problem, interrupt};
-use crate::steer::Plan;
+use crate::steer::{Plan, RewardSetting};
 
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = false, args = ["ids", "text"])]
@@ -52,10 +53,6 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
     let mut model =
         Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
     attach(&mut model, &plan)?;
-    if let Some(reward) = &plan.reward {
-        let adapter = Checkpoints.open_reward(&reward.path, &model.facts)?;
-        model.runner.insert(Some(&adapter))?;
-    }
     let ids = match &args.text {
         Some(text) => model.language.encode_plain(text)?,
         None => args.ids.clone(),
@@ -68,11 +65,22 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
         let what = format!("{} tokens do not fit the context of {room}", ids.len());
         return Err(Problem::new(what).hint("give fewer, or a larger --context").into());
     }
+    let mut rewards = Rewards::None;
+    if let Some(RewardSetting { path, .. }) = &plan.reward {
+        rewards = match path.is_dir() {
+            true => Rewards::Separate(scores(path, args, &model, &ids)?),
+            false => Rewards::Inserted,
+        };
+        if let Rewards::Inserted = rewards {
+            let adapter = Checkpoints.open_reward(path, &model.facts)?;
+            model.runner.insert(Some(&adapter))?;
+        }
+    }
     // Beside the target, so that the rename cannot cross file systems.
     let mut name = args.out.file_name().context("--out names no file")?.to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let temporary = args.out.with_file_name(name);
-    let written = write(&temporary, &mut model, &ids, plan.reward.is_some())
+    let written = write(&temporary, &mut model, &ids, rewards)
         .and_then(|()| Ok(std::fs::rename(&temporary, &args.out)?))
         .with_context(|| Problem::new("the numbers cannot be written").at(&args.out));
     if written.is_err() {
@@ -81,6 +89,31 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
     written?;
     eprintln!("{} tokens through {} on {}", ids.len(), model.facts.name, model.facts.device);
     Ok(())
+}
+
+/// Where rewards come from.
+enum Rewards {
+    None,
+    /// The adapter in the model.
+    Inserted,
+    /// A reward model of its own, which has read the tokens already.
+    Separate(Vec<f32>),
+}
+
+/// A separate reward model's score behind every token.
+fn scores(path: &Path, args: &ProbeArgs, model: &Model, ids: &[u32]) -> Result<Vec<f32>> {
+    let options = LoadOptions { context_length: Some(ids.len()), ..args.load.options() };
+    let mut scorer = Scorer::open(path, &options, &mut |_, _| !interrupt::pressed())?;
+    let reads_alike = match &args.text {
+        Some(text) => scorer.language.encode_plain(text)? == ids,
+        None => scorer.facts.vocab_size == model.facts.vocab_size,
+    };
+    if !reads_alike {
+        let what = "this reward model reads the text in other tokens than the model";
+        let hint = "take a reward model of the same tokenizer";
+        return Err(Problem::new(what).at(path).hint(hint).into());
+    }
+    scorer.rewards_along(ids)
 }
 
 /// Puts the plan's vectors beside the weights, at their strengths.
@@ -96,7 +129,7 @@ fn attach(model: &mut Model, plan: &Plan) -> Result<()> {
 }
 
 /// Logits go to the file as they come: a long text over a large vocabulary need not fit memory.
-fn write(path: &Path, model: &mut Model, ids: &[u32], rewarded: bool) -> Result<()> {
+fn write(path: &Path, model: &mut Model, ids: &[u32], rewards: Rewards) -> Result<()> {
     let runner = model.runner.as_mut();
     let (tokens, vocab, width) = (ids.len(), runner.vocab_size(), runner.hidden_size());
     let ids_end = 4 * tokens;
@@ -113,7 +146,7 @@ fn write(path: &Path, model: &mut Model, ids: &[u32], rewarded: bool) -> Result<
         "logits": { "dtype": "F32", "shape": [tokens, vocab], "data_offsets": [ids_end, logits_end] },
         "hidden": { "dtype": "F32", "shape": [tokens, width], "data_offsets": [logits_end, hidden_end] },
     });
-    if rewarded {
+    if !matches!(rewards, Rewards::None) {
         let offsets = [hidden_end, hidden_end + 4 * tokens];
         header["reward"] = json!({ "dtype": "F32", "shape": [tokens], "data_offsets": offsets });
     }
@@ -127,7 +160,10 @@ fn write(path: &Path, model: &mut Model, ids: &[u32], rewarded: bool) -> Result<
         file.write_all(&id.to_le_bytes())?;
     }
     let mut hidden = Vec::with_capacity(tokens * width);
-    let mut reward = Vec::new();
+    let mut reward = match rewards {
+        Rewards::Separate(scores) => scores,
+        Rewards::Inserted | Rewards::None => Vec::new(),
+    };
     for chunk in ids.chunks(PREFILL_CHUNK) {
         if interrupt::pressed() {
             return Err(Problem::new("stopped").into());

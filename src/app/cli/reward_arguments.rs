@@ -11,7 +11,8 @@ use crate::steer::{Plan, RewardSetting};
 /// Which adapter.
 #[derive(Debug, Clone, Args)]
 pub struct RewardArgs {
-    /// A reward adapter: its predicted reward is computed with every token.
+    /// A reward adapter: its predicted reward is computed with every token. `probe` takes the folder
+    /// of a separate reward model, too.
     #[arg(long, value_name = "FILE")]
     pub reward: Option<PathBuf>,
 }

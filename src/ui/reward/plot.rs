@@ -1,7 +1,7 @@
 //! Rewards over the reply, live: one line per version. A click on a point shows the token; a click
 //! on a marked dip branches there.
 
-use egui::{Color32, Role, Ui, WidgetInfo, pos2};
+use egui::{Color32, RichText, Role, Ui, WidgetInfo, pos2};
 use egui_plot::{HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points};
 
 use super::Trajectory;
@@ -37,6 +37,7 @@ pub fn plot_ui(
         .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
         .show_axes([false, true])
+        .show_grid([false, true])
         .show_background(false)
         .label_formatter(said);
     let shown = plot.show(ui, |plot| {
@@ -64,6 +65,12 @@ pub fn plot_ui(
             plot.points(marks);
         }
     });
+    let hint = match dips.iter().all(Vec::is_empty) {
+        true => "Click a point to see its token",
+        false => "Click a point to see its token, a marked dip to branch there",
+    };
+    let hint = RichText::new(hint).small().color(colors.text_weak);
+    ui.add(egui::Label::new(hint).wrap());
     let (response, transform) = (shown.response, shown.transform);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name_of(lines, &dips)));
     let Some(pointer) = response.interact_pointer_pos().filter(|_| response.clicked()) else {

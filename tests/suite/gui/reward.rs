@@ -1,15 +1,21 @@
 //! Rewards in the window: an adapter put on and taken off, the ribbon, the plot, what decides.
 
+use egui_kittest::SnapshotOptions;
 use tiller::engine::Recipe;
 use tiller::model::toy::ToyOptions;
+use tiller::session::{Settings, Theme};
 use tiller::steer::Plan;
 
 use super::stage::{Setup, Stage};
 
 fn with_adapter(name: &str) -> Stage {
+    with_adapter_in(name, Setup::default())
+}
+
+fn with_adapter_in(name: &str, setup: Setup) -> Stage {
     // A reply that rewards decide may never come to its end.
     let toy = ToyOptions { context_length: 80, ..ToyOptions::default() };
-    let mut stage = Stage::open(Setup { toy, ..Setup::default() });
+    let mut stage = Stage::open(Setup { toy, ..setup });
     *stage.answer.lock().unwrap() = Some(name.into());
     stage.click("Add reward adapter…");
     stage
@@ -65,4 +71,32 @@ fn an_adapter_of_another_model_is_refused_and_one_without_a_unit_only_shows() {
     stage.click("Add reward adapter…");
     stage.until("it is shown", |stage| stage.sees("Remove reward adapter"));
     assert!(stage.shows("no measured deviation"), "{}", stage.text());
+}
+
+fn picture(name: &str, theme: Theme) {
+    let settings =
+        Settings { default_preset: "Greedy".into(), theme, sidebar: false, ..Settings::default() };
+    let setup = Setup { size: [820.0, 1000.0], settings, ..Setup::default() };
+    let mut stage = with_adapter_in("civil", setup);
+    stage.until("it is shown", |stage| stage.sees("Remove reward adapter"));
+    stage.set_slider("Reward strength", 0.5);
+    stage.talk("Where to?");
+    assert_eq!(stage.harness.unnamed_widgets(), Vec::<String>::new());
+    stage.harness.remove_cursor();
+    stage.harness.run_steps(20);
+    // The toy's speed differs from run to run.
+    let figures = egui::Rect::from_min_max(egui::pos2(70.0, 971.0), egui::pos2(580.0, 1000.0));
+    stage.harness.mask(figures);
+    let options = SnapshotOptions::new().max_failed_pixels(10);
+    stage.harness.snapshot_options(name, &options);
+}
+
+#[test]
+fn light() {
+    picture("reward_light", Theme::Light);
+}
+
+#[test]
+fn dark() {
+    picture("reward_dark", Theme::Dark);
 }

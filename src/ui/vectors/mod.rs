@@ -2,6 +2,7 @@
 //! slider each, effective on the next token.
 
 mod distance;
+mod measured;
 mod mixture;
 mod policy;
 mod row;
@@ -66,6 +67,8 @@ pub struct VectorsState {
     held: Option<(i64, Vec<VectorSetting>)>,
     /// Sliders go beyond where language was measured to hold. Forgotten when the program ends.
     beyond: bool,
+    /// The table of leaks is unfolded.
+    shows_leaks: bool,
 }
 
 /// A vector of the list and what is known of it.
@@ -151,6 +154,7 @@ pub fn vectors_ui(
             None => {}
         }
     }
+    measured::leaks_ui(ui, &lines, &mut state.shows_leaks);
     ui.add_space(space::XS);
     let is_measured = lines.iter().any(Line::is_measured);
     add_ui(ui, view, is_measured, state, commands);

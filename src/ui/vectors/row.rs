@@ -2,6 +2,7 @@
 
 use egui::{Align, Layout, RichText, Ui};
 
+use super::measured::levels_at;
 use super::strength::{self, Marks, Reach};
 use super::{Known, Line};
 use crate::model::ModelFacts;
@@ -66,7 +67,8 @@ pub fn row_ui(
                 .inner;
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let label = egui::Label::new(RichText::new(&name).size(14.0)).truncate();
-                ui.add(label).on_hover_text(details(line, about) + "\n\n" + &help(&marks));
+                ui.add(label)
+                    .on_hover_text(details(line, about) + "\n\n" + &help(&marks, about, strength));
             });
         });
     });
@@ -138,7 +140,7 @@ fn warning(marks: &Marks) -> String {
     }
 }
 
-fn help(marks: &Marks) -> String {
+fn help(marks: &Marks, about: Option<&About>, strength: f32) -> String {
     let mut lines = vec![
         "Off is the model as it is, +1 as it was aligned, less than 0 away from it".to_owned(),
     ];
@@ -148,6 +150,8 @@ fn help(marks: &Marks) -> String {
             .iter()
             .map(|(name, strength)| format!("{}: {name}", strength::text_of(f64::from(*strength)))),
     );
+    let calibration = about.and_then(|about| about.facts.calibration.as_ref());
+    lines.extend(calibration.and_then(|measured| levels_at(measured, strength)));
     lines.join("\n")
 }
 

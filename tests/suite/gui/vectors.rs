@@ -31,6 +31,7 @@ fn vector(folder: &Path, domain: &str, base: &str, is_calibrated: bool) -> PathB
     let calibration = is_calibrated.then(|| Calibration {
         level_centres: levels.map(|(name, at)| (name.to_owned(), at)).into(),
         safe_range: Some([-1.1, 1.2]),
+        leak: [("legal".to_owned(), 0.03), ("financial".to_owned(), -0.14)].into(),
         ..Calibration::default()
     });
     let facts = Facts { domain: domain.into(), calibration, ..Facts::default() };
@@ -256,6 +257,10 @@ fn a_drag_while_a_reply_is_written_is_previewed_and_then_made_exact() {
 #[test]
 fn what_speaks_against_a_vector_is_said_beside_it() {
     let mut stage = with_medical(Setup::default());
+    stage.click("Leaks between domains");
+    assert!(stage.shows("−14") && stage.shows("+3"), "{}", stage.text());
+    stage.click("Leaks between domains");
+    assert!(!stage.shows("−14"));
     stage.set_slider("Medical", 1.2);
     assert!(!stage.shows("where it was measured"));
     stage.set_slider("Medical", 1.3);
@@ -379,7 +384,7 @@ fn vectors_belong_to_the_conversation_and_a_lost_file_is_named() {
 
 #[test]
 fn presets_hold_vectors_and_those_of_the_program_leave_them_alone() {
-    let mut stage = with_medical(Setup::default());
+    let mut stage = with_medical(Setup { size: [1200.0, 1000.0], ..Setup::default() });
     stage.set_slider("Medical", 0.5);
     assert_eq!(stage.preset(), "Greedy", "sampling is as it was");
     stage.click("Preset menu");

@@ -16,6 +16,7 @@ pub mod steer;
 pub mod learn;
 pub mod model;
 
+pub mod documents;
 pub mod session;
 
 pub mod platform;

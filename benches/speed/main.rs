@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
-//! `model`, `vectors`, `reward`, `training`, `window`, separated by commas; `--types` with some of the weight types.
+//! `model`, `vectors`, `reward`, `store`, `training`, `window`, separated by commas; `--types` with some of the weight types.
 //! Model weights are random and made on the spot; speeds do not depend on what they say.
 
 mod baseline;
@@ -16,6 +16,7 @@ mod products;
 mod programs;
 mod reward;
 mod shape;
+mod stores;
 mod timing;
 mod vectors;
 
@@ -42,6 +43,9 @@ fn main() -> Result<()> {
     }
     if asked.wants("reward") {
         reward::print(asked.shape, &asked.types)?;
+    }
+    if asked.wants("store") {
+        stores::print(asked.shape)?;
     }
     if asked.wants("training") {
         programs::print_training()?;

@@ -33,6 +33,13 @@ pub fn check_finite(logits: &[f32]) -> Result<()> {
     Ok(())
 }
 
+/// log Σ exp(logit), nats, as [`observe`] sums it.
+pub fn log_mass(logits: &[f32]) -> f32 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mass: f64 = logits.iter().map(|logit| f64::from(logit - max).exp()).sum();
+    (f64::from(max) + mass.ln()) as f32
+}
+
 /// Measures the distribution these logits stand for.
 ///
 /// Sums run over ids in rising order with an f64 accumulator, so that equal logits give equal

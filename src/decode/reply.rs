@@ -21,7 +21,7 @@ use super::{draw, sampler};
 use crate::model::runner::reuse_prefix;
 use crate::model::{Language, Runner, StepOutput, TextStream, Wanted};
 use crate::platform::Problem;
-use crate::session::TokenTrace;
+use crate::session::{TokenReferences, TokenTrace};
 use crate::steer::{KvPolicy, Plan};
 pub use drafted::Drafting;
 pub use prompted::Prompted;
@@ -109,6 +109,8 @@ pub struct Reply<'a> {
     /// What a pass gave behind drafted tokens that were not drawn yet.
     ahead: VecDeque<drafted::Ahead>,
     drafting: Drafting,
+    /// What passages did to the tokens drawn since they were last taken.
+    references: Vec<TokenReferences>,
 }
 
 impl<'a> Reply<'a> {
@@ -143,6 +145,7 @@ impl<'a> Reply<'a> {
         sampler::check(&plan.sampling)?;
         plan.check_strengths()?;
         plan.check_reward()?;
+        plan.check_stores()?;
         let bias = penalties::read_bias(&plan.sampling, runner.vocab_size())?;
         let mut passes = std::mem::take(passes);
         let known = passes.positions() == runner.len();
@@ -192,6 +195,7 @@ impl<'a> Reply<'a> {
             drafts: Vec::new(),
             ahead: VecDeque::new(),
             drafting: Drafting::default(),
+            references: Vec::new(),
         };
         Ok((made, reused))
     }
@@ -209,6 +213,11 @@ impl<'a> Reply<'a> {
     /// The same, for the next reply over this cache.
     pub fn into_passes(self) -> Passes {
         self.passes
+    }
+
+    /// What passages did to the tokens drawn since this was last asked.
+    pub fn take_references(&mut self) -> Vec<TokenReferences> {
+        std::mem::take(&mut self.references)
     }
 
     /// Tokens drawn so far, the given opening not counted.
@@ -231,6 +240,7 @@ impl<'a> Reply<'a> {
         sampler::check(&plan.sampling)?;
         plan.check_strengths()?;
         plan.check_reward()?;
+        plan.check_stores()?;
         self.bias = penalties::read_bias(&plan.sampling, vocab_size)?;
         if plan.stop != self.plan.stop {
             self.watch.replace(&plan.stop);
@@ -284,10 +294,17 @@ impl<'a> Reply<'a> {
                 output
             }
         };
-        match self.weight() {
-            Some(weight) => self.draw_by_reward(runner, &output, rules, weight),
-            None => self.draw(&output, rules),
+        let held = self.ids.len();
+        let progress = match self.weight() {
+            Some(weight) => self.draw_by_reward(runner, &output, rules, weight)?,
+            None => self.draw(&output, rules)?,
+        };
+        if let Some(id) = self.ids.get(held).copied() {
+            let token = held - self.prompt_len - self.opening_len;
+            let told = rules.iter_mut().filter_map(|rule| rule.references(id));
+            self.references.extend(told.map(|told| TokenReferences { token, ..told }));
         }
+        Ok(progress)
     }
 
     /// The tokens held back, once the reply ends without a stop string (or is stopped).

@@ -3,6 +3,8 @@
 
 use anyhow::Result;
 
+use crate::session::TokenReferences;
+
 /// Where a rule is applied.
 #[derive(Debug, Clone, Copy)]
 pub struct Position<'a> {
@@ -20,6 +22,10 @@ pub trait TokenRule: Send {
     fn name(&self) -> &str;
     /// Changes `logits`, `[vocab_size]`, in place.
     fn apply(&mut self, logits: &mut [f32], position: Position<'_>) -> Result<()>;
+    /// What passages did to the token that was then drawn; asked once for each position.
+    fn references(&mut self, _token: u32) -> Option<TokenReferences> {
+        None
+    }
 }
 
 impl<T: TokenRule + ?Sized> TokenRule for &mut T {
@@ -29,5 +35,9 @@ impl<T: TokenRule + ?Sized> TokenRule for &mut T {
 
     fn apply(&mut self, logits: &mut [f32], position: Position<'_>) -> Result<()> {
         (**self).apply(logits, position)
+    }
+
+    fn references(&mut self, token: u32) -> Option<TokenReferences> {
+        (**self).references(token)
     }
 }

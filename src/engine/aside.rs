@@ -8,8 +8,9 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::shared::{Shared, Teller};
 use super::worker::{Work, panic_message};
-use super::{Event, Opening, Prompt, prompt, vectors};
+use super::{Event, Opening, Prompt, building, prompt, vectors};
 use crate::model::{FileKind, Loader, vector};
+use crate::steer::datastore;
 
 /// A request that needs no model pass.
 pub enum Aside {
@@ -19,6 +20,8 @@ pub enum Aside {
     InspectVector { path: PathBuf },
     InspectReward { path: PathBuf },
     Identify { path: PathBuf },
+    RemoveFromStore { folder: PathBuf, file: PathBuf },
+    ListStores { within: PathBuf, folders: Vec<PathBuf> },
     OpenVector { path: PathBuf, any_base: bool },
 }
 
@@ -52,6 +55,23 @@ pub fn run(
                 let facts = shared.facts.read().clone();
                 let outcome = contained(|| loader.inspect_reward(&path, facts.as_deref()));
                 Event::RewardInspected { path, outcome: outcome.map(Box::new) }
+            }
+            Aside::RemoveFromStore { folder, file } => {
+                let removed = contained(|| {
+                    datastore::build::remove(&folder, &file)?;
+                    let manifest = datastore::Manifest::read(&folder)?;
+                    manifest.ok_or_else(|| anyhow::anyhow!("the store is gone"))
+                });
+                match removed {
+                    Ok(manifest) => {
+                        let manifest = Box::new(manifest);
+                        Event::StoreListed { folder, manifest, is_over: false }
+                    }
+                    Err(message) => Event::StoreFailed { folder, message },
+                }
+            }
+            Aside::ListStores { within, folders } => {
+                Event::StoresFound(building::listed(&within, &folders))
             }
             Aside::OpenVector { path, any_base } => {
                 match contained(|| open_vector(shared, loader, &path, any_base)) {

@@ -7,14 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::guides::RecipeGuide;
 use super::pair::{AlignedFacts, RecipeAligned};
 use super::reward::RecipeReward;
+use super::stores::RecipeStore;
 use super::vectors::{RecipeVector, VectorFacts};
 use crate::decode::search::Boundary;
 use crate::decode::{Drafting, Passes};
 use crate::model::reward;
 use crate::model::vector::About;
 use crate::model::{FileKind, FoundModel, ModelFacts, SkippedModel};
-use crate::session::TokenTrace;
+use crate::session::{TokenReferences, TokenTrace};
 use crate::steer::KvPolicy;
+use crate::steer::datastore::Manifest;
+use crate::steer::datastore::build::Standing;
 
 /// An event from the engine's worker thread.
 #[derive(Debug, Clone)]
@@ -39,12 +42,22 @@ pub enum Event {
     Rewarded { id: u64, reward: f32 },
     /// Candidates were ranked: their chunks, values and parents, and which were kept.
     Ranked { id: u64, boundary: Box<Boundary> },
+    /// What datastores did to a token of the reply; comes before the token itself.
+    References { id: u64, references: Box<TokenReferences> },
     /// The reply is over.
     ReplyDone { id: u64, reason: StopReason, timings: ReplyTimings, recipe: Box<Recipe> },
     /// The reply could not be made, or broke off; what came before stands.
     ReplyFailed { id: u64, message: String },
     /// A plan sent during this reply means nothing; the reply goes on with the one before.
     PlanRefused { id: u64, message: String },
+    /// How far the build of a datastore is with one of its files, and its rate while it works.
+    StoreProgress { folder: PathBuf, standing: Box<Standing>, tokens_per_sec: f64 },
+    /// A datastore's list has changed; `is_over` when its build is.
+    StoreListed { folder: PathBuf, manifest: Box<Manifest>, is_over: bool },
+    /// A build cannot begin or go on; what is done stays.
+    StoreFailed { folder: PathBuf, message: String },
+    /// Answer to `Request::ListStores`: each with its list, or why it cannot be read.
+    StoresFound(Vec<(PathBuf, Result<Box<Manifest>, String>)>),
     /// A vector can be dialled; one of the same path is replaced. Another model forgets them all.
     VectorAdded(Box<VectorFacts>),
     /// It cannot; whatever was there before still is.
@@ -109,6 +122,9 @@ pub struct Outcome {
     pub timings: Option<ReplyTimings>,
     /// What went wrong, for a reply that broke off.
     pub failure: Option<String>,
+    /// What datastores did to its tokens; empty when none was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<TokenReferences>,
 }
 
 /// How long the parts of a reply took.
@@ -164,5 +180,8 @@ pub struct Recipe {
     /// Guides and scorers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guides: Vec<RecipeGuide>,
+    /// Every datastore the plan or its changes name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<RecipeStore>,
     pub tiller_version: String,
 }

@@ -112,6 +112,16 @@ impl EngineHandle {
                 Ok(())
             }
             Request::Identify { path } => self.aside(Aside::Identify { path }),
+            Request::BuildStore { folder, files } => {
+                let number = self.shared.builds.next();
+                self.work(Work::BuildStore { order: (number, folder, files) })
+            }
+            Request::RemoveFromStore { folder, file } => {
+                self.aside(Aside::RemoveFromStore { folder, file })
+            }
+            Request::ListStores { within, folders } => {
+                self.aside(Aside::ListStores { within, folders })
+            }
             Request::Inspect { path } => self.aside(Aside::Inspect { path }),
             Request::AddVector { path, any_base } => self.open_vector(path, any_base),
             Request::RemoveVector { path } => self.work(Work::RemoveVector { path }),
@@ -126,6 +136,11 @@ impl EngineHandle {
     /// Cancels the load under way, and those sent but not begun.
     pub fn cancel_load(&self) {
         self.shared.loads.call_off();
+    }
+
+    /// Ends the builds of datastores, within one pass; what is done stays.
+    pub fn cancel_builds(&self) {
+        self.shared.builds.call_off();
     }
 
     /// The next event, if there is one already.

@@ -1,6 +1,7 @@
 //! The worker thread that owns the model: requests in, events out. Nothing of the window is known here or below.
 
 mod aside;
+mod building;
 pub mod event;
 mod guided;
 pub mod guides;
@@ -13,6 +14,7 @@ mod reply;
 pub mod request;
 pub mod reward;
 mod shared;
+pub mod stores;
 pub mod vectors;
 mod worker;
 
@@ -22,4 +24,5 @@ pub use handle::{Engine, EngineHandle};
 pub use pair::{AlignedFacts, RecipeAligned};
 pub use request::{Opening, Prompt, ReplyRequest, Request, Turn};
 pub use reward::RecipeReward;
+pub use stores::RecipeStore;
 pub use vectors::{RecipeVector, VectorFacts};

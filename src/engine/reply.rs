@@ -15,6 +15,7 @@ use super::pair::RecipeAligned;
 use super::prompt::{self, Assembled};
 use super::reward::RecipeReward;
 use super::shared::{Shared, Teller};
+use super::stores::RecipeStore;
 use super::vectors::RecipeVector;
 use super::worker::State;
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest, ReplyTimings, StopReason};
@@ -47,6 +48,8 @@ pub struct Job {
     expects_reward: Option<RecipeReward>,
     /// The guides a replay must find as they were.
     expects_guides: Vec<RecipeGuide>,
+    /// The datastores a replay must find as they were.
+    expects_stores: Vec<RecipeStore>,
 }
 
 impl Job {
@@ -65,6 +68,7 @@ impl Job {
             expects_aligned: VecDeque::new(),
             expects_reward: None,
             expects_guides: Vec::new(),
+            expects_stores: Vec::new(),
         }
     }
 
@@ -103,6 +107,7 @@ impl Job {
         let (draws_as, again) = (recipe.reply, Some(recipe.passes.clone()));
         let expects_vectors = recipe.vectors.clone();
         let expects_reward = recipe.reward.clone();
+        let expects_stores = recipe.stores.clone();
         Ok(Self {
             number,
             asked,
@@ -115,6 +120,7 @@ impl Job {
             expects_aligned: recipe.aligned.iter().cloned().collect(),
             expects_reward,
             expects_guides: recipe.guides.clone(),
+            expects_stores,
         })
     }
 }
@@ -142,6 +148,7 @@ pub fn run(
         expects_aligned,
         expects_reward,
         expects_guides,
+        expects_stores,
     } = job;
     let id = request.id;
     let Assembled { ids, prompt_len } =
@@ -151,10 +158,15 @@ pub fn run(
         let what = "this reply was made for another conversation than the one given";
         return Err(Problem::new(what).hint("replay it where it stands").into());
     }
-    let State { passes, shelf, knobs, guides, options, pair, meter, rewarder } = state;
+    let State { passes, shelf, knobs, guides, options, pair, meter, rewarder, stores } = state;
     request.plan.check_reward()?;
     rewarder.prepare(request.plan.reward.as_ref(), loader, model, passes)?;
     rewarder.check(expects_reward.as_ref())?;
+    stores.check_again(&expects_stores, &model.facts)?;
+    for (_, plan) in &changes {
+        stores.rule(plan, &model.facts)?;
+    }
+    let mut references = stores.rule(&request.plan, &model.facts)?;
     let mut fetched = shelf.fetch_again(&expects_vectors, loader, model, knobs)?;
     for plan in changes.iter().map(|(_, plan)| plan).chain([&request.plan]) {
         fetched.extend(shelf.fetch(plan, loader, model, knobs)?);
@@ -197,9 +209,11 @@ pub fn run(
         aligned: Vec::new(),
         reward: rewarder.recipe(),
         guides: if cast.is_some() { guides.recipe() } else { Vec::new() },
+        stores: expects_stores,
         tiller_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     shelf.note(&mut recipe.vectors, mix.vectors());
+    stores.note(&mut recipe.stores, &request.plan, &model.facts)?;
     let total = ids.len();
     let is_replay = again.is_some();
     let start = ReplyStart {
@@ -265,12 +279,15 @@ pub fn run(
             let (asked, guidance) = (plan.mixture.clone(), plan.guidance.clone());
             let taken = shelf.mix(&plan).and_then(|mix| {
                 plan.check_strengths()?;
+                let steering = stores.rule(&plan, &model.facts)?;
+                stores.note(&mut recipe.stores, &plan, &model.facts)?;
                 mixing.fetch(asked.as_ref(), model)?;
                 reply.set_plan(rewarder.limited(plan), model.runner.vocab_size())?;
-                Ok(mix)
+                Ok((mix, steering))
             });
             match taken {
-                Ok(mix) => {
+                Ok((mix, steering)) => {
+                    references = steering;
                     mixture = asked;
                     searches = cast.is_some() && guidance.search.is_on();
                     guided::follow(cast.as_mut(), &guidance, id, teller);
@@ -298,7 +315,8 @@ pub fn run(
             Err(error) if error.is::<Cancelled>() => continue,
             Err(error) => return Err(error),
         }
-        let is_steered = mixing.is_in_play(mixture.as_ref()) || !reply.mix().is_empty();
+        let is_steered =
+            mixing.is_in_play(mixture.as_ref()) || !reply.mix().is_empty() || references.is_some();
         let mut meter = meter_of(meter, shared, is_steered, model);
         if let Some(meter) = &mut meter
             && meter.read_on(reply.ids())?.is_some()
@@ -313,12 +331,18 @@ pub fn run(
         if let Some(rule) = mixing.rule(mixture.as_ref())? {
             rules.push(Box::new(rule));
         }
+        if let Some(rule) = &mut references {
+            rules.push(Box::new(rule));
+        }
         // Last, to measure what all the others made of the logits.
         if let Some(meter) = &mut meter {
             rules.push(Box::new(&mut **meter));
         }
         let progress = reply.advance(model.runner.as_mut(), &mut rules)?;
         drop(rules);
+        for references in reply.take_references() {
+            teller.tell(Event::References { id, references: Box::new(references) });
+        }
         if let Some(nats) = meter.and_then(Meter::take) {
             teller.tell(Event::Divergence { id, nats });
         }

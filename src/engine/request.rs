@@ -56,6 +56,13 @@ pub enum Request {
     /// Make a vector beside everything else; answered by `Event::VectorMade` or `MakingFailed`. Only
     /// one is made at a time.
     MakeVector(Box<Making>),
+    /// Build a datastore in a folder, or go on with the one there, beside whatever else is asked;
+    /// told by `Event::StoreListed`, `StoreProgress` and `StoreFailed`.
+    BuildStore { folder: PathBuf, files: Vec<PathBuf> },
+    /// Take a file's entries out of a datastore.
+    RemoveFromStore { folder: PathBuf, file: PathBuf },
+    /// Look at the datastores in a folder and at these; answered by `Event::StoresFound`.
+    ListStores { within: PathBuf, folders: Vec<PathBuf> },
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
     Inspect { path: PathBuf },
 }

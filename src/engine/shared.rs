@@ -52,6 +52,7 @@ pub struct Shared {
     pub makings: CallOff,
     /// A vector is being made.
     pub is_making: AtomicBool,
+    pub builds: CallOff,
     /// The handle is gone: everything ends.
     pub closing: AtomicBool,
     /// Replies measure how far from the base they are.
@@ -85,6 +86,11 @@ impl Shared {
     /// True when this vector is not to be made any further.
     pub fn making_is_off(&self, number: u64) -> bool {
         self.closing.load(Ordering::SeqCst) || self.makings.is_off(number)
+    }
+
+    /// True when this build is to end now.
+    pub fn build_is_off(&self, number: u64) -> bool {
+        self.closing.load(Ordering::SeqCst) || self.builds.is_off(number)
     }
 
     /// True when this load is to end now.

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 
+use super::building::{Builds, Order};
 use super::guides::GuideShelf;
 use super::pair::Pair;
 use super::reply::{self, Job};
 use super::reward::Rewarder;
 use super::shared::{Shared, Teller};
+use super::stores::StoreShelf;
 use super::vectors::Shelf;
 use super::{Event, Opening, Prompt, Recipe, ReplyRequest, mixing};
 use crate::decode::{Knobs, Meter, Passes};
@@ -34,6 +36,9 @@ pub enum Work {
     Unload,
     /// Vectors have arrived in `Shared`.
     TakeVectors,
+    BuildStore {
+        order: Order,
+    },
     RemoveVector {
         path: PathBuf,
     },
@@ -64,6 +69,7 @@ pub struct Worker {
     teller: Teller,
     model: Option<Model>,
     state: State,
+    builds: Builds,
 }
 
 /// What belongs to the model in memory beside its weights.
@@ -83,6 +89,8 @@ pub struct State {
     pub meter: Option<Meter>,
     /// The reward adapter beside it.
     pub rewarder: Rewarder,
+    /// The datastores opened for it.
+    pub stores: StoreShelf,
     /// Guides and scorers beside it.
     pub guides: GuideShelf,
 }
@@ -90,12 +98,31 @@ pub struct State {
 impl Worker {
     /// A worker with no model.
     pub fn new(shared: Arc<Shared>, loader: Arc<dyn Loader>, teller: Teller) -> Self {
-        Self { shared, loader, teller, model: None, state: State::default() }
+        Self {
+            shared,
+            loader,
+            teller,
+            model: None,
+            state: State::default(),
+            builds: Builds::default(),
+        }
     }
 
     /// Works until the handle is gone.
     pub fn run(mut self, requests: &Receiver<Work>) {
-        while let Ok(work) = requests.recv() {
+        loop {
+            let next = match self.builds.is_empty() {
+                true => requests.recv().map_err(|_| TryRecvError::Disconnected),
+                false => requests.try_recv(),
+            };
+            let work = match next {
+                Ok(work) => work,
+                Err(TryRecvError::Empty) => {
+                    self.build();
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => return,
+            };
             self.take_vectors();
             match work {
                 Work::TakeVectors => {}
@@ -103,6 +130,11 @@ impl Worker {
                 Work::DropAligned => {
                     self.state.pair.drop_model();
                     self.teller.tell(Event::AlignedDropped);
+                }
+                Work::BuildStore { order } if self.model.is_some() => self.builds.add(order),
+                Work::BuildStore { order: (_, folder, _) } => {
+                    let problem = Problem::new("no model is loaded").hint("choose a model first");
+                    self.teller.tell(Event::StoreFailed { folder, message: problem.to_string() });
                 }
                 Work::RemoveVector { path } => self.remove_vector(path),
                 Work::Load { number, path, options } => self.load(number, path, &options),
@@ -117,6 +149,21 @@ impl Worker {
                     });
                 }
             }
+        }
+    }
+
+    /// One pass for the datastores under way. Whatever happens in it costs that build alone.
+    fn build(&mut self) {
+        let Some(model) = &mut self.model else {
+            return self.builds.end("the model was unloaded", &self.teller);
+        };
+        let (builds, state) = (&mut self.builds, &mut self.state);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            builds.advance(model, state, &self.shared, &self.teller);
+        }));
+        if let Err(panic) = outcome {
+            let why = format!("the build broke off: {}", panic_message(&*panic));
+            self.builds.end(&why, &self.teller);
         }
     }
 
@@ -182,6 +229,7 @@ impl Worker {
                 let facts = Box::new(model.facts.clone());
                 self.model = Some(model);
                 self.state = State { options: options.clone(), ..State::default() };
+                self.builds.end("another model was loaded; build it again for that", &self.teller);
                 self.state.shelf.publish(&self.shared);
                 self.teller.tell(Event::Loaded(facts));
             }

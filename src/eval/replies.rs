@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::decode::reply::Ending;
-use crate::decode::{Knobs, Passes, Progress, Reply, ReplyStart};
+use crate::decode::{Knobs, Passes, Progress, Reply, ReplyStart, TokenRule};
 use crate::model::{Language, Model};
 use crate::session::Role;
 use crate::steer::Plan;
@@ -30,6 +30,20 @@ pub fn prompt_ids(language: &Language, question: &str) -> Result<Vec<u32>> {
 /// # Errors
 /// When a pass fails or the question is longer than the context.
 pub fn ask(model: &mut Model, question: &str, number: u64, plan: &Plan) -> Result<Answer> {
+    ask_with(model, question, number, plan, &mut [])
+}
+
+/// The same with rules that steer.
+///
+/// # Errors
+/// As [`ask`], and when a rule fails.
+pub fn ask_with(
+    model: &mut Model,
+    question: &str,
+    number: u64,
+    plan: &Plan,
+    rules: &mut [Box<dyn TokenRule>],
+) -> Result<Answer> {
     let ids = prompt_ids(&model.language, question)?;
     let start = ReplyStart { reply: number, prompt_len: ids.len(), ids, ..ReplyStart::default() };
     let runner = model.runner.as_mut();
@@ -39,7 +53,7 @@ pub fn ask(model: &mut Model, question: &str, number: u64, plan: &Plan) -> Resul
         Reply::begin(&model.language, runner, &mut passes, &mut knobs, start, plan.clone())?;
     let mut text = String::new();
     loop {
-        match reply.advance(runner, &mut [])? {
+        match reply.advance(runner, rules)? {
             Progress::Prefilled { .. } => {}
             Progress::Tokens(tokens) => text.extend(tokens.into_iter().map(|t| t.text)),
             Progress::Ended(tokens, ending) => {

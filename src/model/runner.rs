@@ -69,8 +69,11 @@ impl StepOutput {
 pub enum Wanted {
     /// Only the last position: one row.
     Last,
-    /// Every position fed: as many rows as ids (for `probe`, datastores, training data).
+    /// Every position fed: as many rows as ids (for `probe` and training data).
     All,
+    /// The hidden states of every position fed and no logits (for datastores): the head, a good
+    /// part of a small model's work, is not asked.
+    Hidden,
 }
 
 /// A model with a KV cache: a shared prompt part and one tail per row.

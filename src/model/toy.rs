@@ -285,9 +285,13 @@ impl Runner for ToyRunner {
         self.wait(start + ids.len())?;
         self.rows[0].extend(ids);
         let row = &self.rows[0];
-        let from = if wanted == Wanted::All { start + 1 } else { row.len() };
+        let from = if wanted == Wanted::Last { row.len() } else { start + 1 };
         let prefixes: Vec<&[u32]> = (from..=row.len()).map(|end| &row[..end]).collect();
-        Ok(self.collect(&prefixes))
+        let mut output = self.collect(&prefixes);
+        if wanted == Wanted::Hidden {
+            output.logits.clear();
+        }
+        Ok(output)
     }
     fn step(&mut self, ids: &[u32]) -> Result<StepOutput> {
         ensure!(ids.len() == self.rows.len(), "{} ids for {} rows", ids.len(), self.rows.len());

@@ -19,8 +19,7 @@ pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Problem> {
-    write_through(path, fill)
-        .map_err(|error| Problem::new(format!("cannot be written: {error}")).at(path))
+    write_through(path, fill).map_err(|error| cannot(path, &error))
 }
 
 fn write_through(
@@ -28,10 +27,7 @@ fn write_through(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&target);
     let temporary = temporary_name(folder, &target);
     let written = write_new(&temporary, &target, fill)
         .and_then(|()| fs::rename(&temporary, &target))
@@ -44,10 +40,7 @@ fn write_through(
 
 /// Removes what kills in the middle of writing `path` left beside it.
 pub fn remove_half_written(path: &Path) -> Result<(), Problem> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let begins = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -82,6 +75,75 @@ fn write_new(
     out.flush()?;
     drop(out);
     file.sync_all()
+}
+
+/// A file that is written piece by piece over a long time: nothing is to be seen of it under its
+/// own name until it is whole. One that is dropped before leaves nothing behind.
+#[derive(Debug)]
+pub struct Half {
+    out: Option<BufWriter<File>>,
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+impl Half {
+    /// Begins a file beside `path`.
+    pub fn begin(path: &Path) -> Result<Self, Problem> {
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let temporary = temporary_name(folder_of(&target), &target);
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = file.map_err(|error| cannot(path, &error))?;
+        Ok(Self { out: Some(BufWriter::new(file)), temporary, target })
+    }
+
+    /// Syncs it and puts it in its place.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        let written = self.settle();
+        if written.is_err() {
+            fs::remove_file(&self.temporary).ok();
+        }
+        written.map_err(|error| cannot(&self.target, &error))
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        if let Some(out) = self.out.take() {
+            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        }
+        fs::rename(&self.temporary, &self.target)?;
+        sync_folder(folder_of(&self.target))
+    }
+}
+
+impl Write for Half {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out
+            .as_mut()
+            .map_or_else(|| Err(io::ErrorKind::BrokenPipe.into()), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        // Taken out once it is in its place.
+        if self.out.take().is_some() {
+            fs::remove_file(&self.temporary).ok();
+        }
+    }
+}
+
+fn cannot(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(format!("cannot be written: {error}")).at(path)
+}
+
+fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes the rename itself last; elsewhere than on Unix a folder cannot be synced.
@@ -119,6 +181,23 @@ mod tests {
         let taken = folder.path().join("taken");
         fs::create_dir_all(taken.join("inside")).unwrap();
         assert!(write(&taken, b"one").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_written_over_time_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.keys");
+        let mut half = Half::begin(&path).unwrap();
+        half.write_all(b"one").unwrap();
+        assert!(!path.exists());
+        drop(half);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let mut half = Half::begin(&path).unwrap();
+        half.write_all(b"one").unwrap();
+        half.write_all(b" two").unwrap();
+        half.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

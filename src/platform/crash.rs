@@ -11,13 +11,20 @@ use super::logs::keep_newest;
 /// How many reports are kept.
 const KEPT: usize = 10;
 
+/// The name of threads that run what is expected to panic on broken files and is caught: no
+/// report, no word on standard error.
+pub const CONTAINED: &str = "tiller-contained";
+
 /// Writes a report into `folder` for every panic from now on, then does what was done before.
 pub fn report_into(folder: &Path) {
     let folder = folder.to_path_buf();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        before(info);
         let thread = std::thread::current();
+        if thread.name() == Some(CONTAINED) {
+            return tracing::debug!("contained: {info}");
+        }
+        before(info);
         let report = report(info, thread.name().unwrap_or("unnamed"), &Backtrace::force_capture());
         // Nothing in here may panic: that would end the process with no word at all.
         match keep(&folder, &report) {

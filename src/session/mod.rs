@@ -9,6 +9,7 @@ pub mod id;
 pub mod keeper;
 pub mod matching;
 pub mod presets;
+pub mod references;
 pub mod settings;
 mod store;
 pub mod title;
@@ -22,6 +23,7 @@ pub use ask::{
 pub use conversation::{Branch, Conversation, ConversationTree};
 pub use keeper::Keeper;
 pub use presets::Preset;
+pub use references::{PassageShare, TokenReferences, Weighed};
 pub use settings::{LoadSettings, Settings, Theme, TokenColours, WindowPlace};
 pub use token::{Alternative, TokenTrace};
 pub use tree::{ConversationId, ConversationSummary, Node, NodeId, NodeState, Role};

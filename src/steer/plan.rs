@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::guidance::GuidancePlan;
 use super::mixture::MixtureSetting;
 use super::reward::RewardSetting;
+use super::stores::StoreSetting;
 use super::vectors::{KvPolicy, VectorSetting};
 
 /// Everything the person can dial for one reply.
@@ -34,6 +35,9 @@ pub struct Plan {
     /// Guides at token level and the search at chunk level; both off unless asked for.
     #[serde(skip_serializing_if = "GuidancePlan::is_default")]
     pub guidance: Box<GuidancePlan>,
+    /// Datastores and how much of each; one at 0 is not asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<StoreSetting>,
 }
 
 /// How a token is drawn. Every neutral value is exactly a no-op.

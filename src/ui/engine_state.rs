@@ -234,6 +234,11 @@ impl EngineState {
                 self.inspected = Some((path.clone(), outcome.clone()));
             }
             Event::Counted { .. }
+            | Event::References { .. }
+            | Event::StoreProgress { .. }
+            | Event::StoreListed { .. }
+            | Event::StoreFailed { .. }
+            | Event::StoresFound(_)
             | Event::PlanRefused { .. }
             | Event::VectorInspected { .. }
             | Event::RewardInspected { .. }

@@ -5,6 +5,7 @@ mod allocations;
 mod bad_input;
 mod cli;
 mod crash;
+mod datastores;
 mod decoder_load;
 mod engine;
 mod engine_checkpoint;

@@ -15,6 +15,8 @@ pub enum EvalVerb {
     Vectors(eval::VectorsArgs),
     /// Measure a reward adapter against a reward model of its own: pairs, replies, space and time.
     Reward(eval::RewardArgs),
+    /// Measure datastores: exact answers, text they say nothing about, multiple choice.
+    Store(eval::StoreArgs),
 }
 
 /// Measures one of them.
@@ -25,6 +27,7 @@ pub fn run(verb: &EvalVerb) -> Result<()> {
         EvalVerb::Starter(args) => eval::starter(args, tell)?,
         EvalVerb::Vectors(args) => eval::vectors(args, tell)?,
         EvalVerb::Reward(args) => eval::reward(args, tell)?,
+        EvalVerb::Store(args) => eval::store(args, tell)?,
     }
     failed.map_or(Ok(()), Err)
 }

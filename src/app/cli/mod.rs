@@ -12,6 +12,8 @@ mod output;
 mod probe;
 mod reward_arguments;
 mod say;
+mod store;
+mod store_arguments;
 mod vector;
 mod vector_arguments;
 
@@ -60,6 +62,9 @@ enum Verb {
     /// Make, measure and use alignment vectors.
     #[command(subcommand)]
     Vector(vector::VectorVerb),
+    /// Build and ask datastores made of your files.
+    #[command(subcommand)]
+    Store(store::StoreVerb),
 }
 
 /// How a model is brought into memory, for every verb that loads one.
@@ -137,6 +142,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Learn(verb)) => learn::run(verb),
         Some(Verb::Eval(verb)) => eval::run(&verb),
         Some(Verb::Vector(verb)) => vector::run(&verb),
+        Some(Verb::Store(verb)) => store::run(&verb),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

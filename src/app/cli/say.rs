@@ -11,6 +11,7 @@ use serde_json::json;
 use super::guide_arguments::GuideArgs;
 use super::output::{put, put_line};
 use super::reward_arguments::{RewardArgs, RewardWeightArgs};
+use super::store_arguments::StoreArgs;
 use super::vector_arguments::VectorArgs;
 use super::{LoadArgs, Usage};
 use crate::engine::{
@@ -19,7 +20,7 @@ use crate::engine::{
 };
 use crate::model::ModelFacts;
 use crate::platform::{Problem, interrupt};
-use crate::session::{Role, TokenTrace};
+use crate::session::{Role, TokenReferences, TokenTrace, Weighed};
 use crate::steer::Plan;
 
 /// How often Ctrl-C is looked at while the model is silent.
@@ -44,6 +45,8 @@ pub struct SayArgs {
     weight: RewardWeightArgs,
     #[command(flatten)]
     guides: GuideArgs,
+    #[command(flatten)]
+    stores: StoreArgs,
     /// The system prompt.
     #[arg(long, conflicts_with = "raw")]
     system: Option<String>,
@@ -72,6 +75,7 @@ pub fn run(args: SayArgs) -> Result<()> {
     args.vectors.add_to(&mut Plan::default())?;
     args.weight.add_to(&args.reward, &mut Plan::default())?;
     args.guides.add_to(&mut given.clone().unwrap_or_default())?;
+    args.stores.add_to(&mut Plan::default())?;
     let path = args.load.path()?;
     interrupt::watch();
     let engine = Engine::start(|| {})?;
@@ -81,6 +85,7 @@ pub fn run(args: SayArgs) -> Result<()> {
     args.vectors.add_to(&mut plan)?;
     args.weight.add_to(&args.reward, &mut plan)?;
     args.guides.add_to(&mut plan)?;
+    args.stores.add_to(&mut plan)?;
     plan.seed = args.seed.unwrap_or(plan.seed);
     plan.max_tokens = args.max_tokens.or(plan.max_tokens);
     plan.sampling.temperature = args.temperature.unwrap_or(plan.sampling.temperature);
@@ -170,6 +175,7 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
     // A token's reward comes with the pass behind it: as JSON it waits for that.
     let mut waiting: Option<Box<TokenTrace>> = None;
     let mut rewards = Vec::new();
+    let mut references = Vec::new();
     loop {
         if interrupt::pressed() {
             engine.stop();
@@ -197,6 +203,12 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
                 eprintln!("{count} of {all} candidates have no value: the scorer gave no number");
             }
             Some(Event::PlanRefused { message, .. }) => eprintln!("tiller: {message}"),
+            Some(Event::References { references: told, .. }) => {
+                if as_json {
+                    put_line(&json!({ "references": told }).to_string())?;
+                }
+                references.push(*told);
+            }
             Some(Event::ReplyDone { reason, timings, recipe, .. }) => {
                 if let Some(whole) = waiting.take() {
                     put_line(&serde_json::to_string(&whole)?)?;
@@ -208,6 +220,9 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
                     put_line("")?;
                 }
                 eprintln!("{}{}", summary(&reason, &timings), worth(&rewards));
+                if !references.is_empty() {
+                    eprintln!("{}", weighed(&references));
+                }
                 return Ok(());
             }
             Some(Event::ReplyFailed { message, .. }) => {
@@ -229,6 +244,25 @@ fn worth(rewards: &[f32]) -> String {
     let Some(last) = rewards.last() else { return String::new() };
     let mean = rewards.iter().sum::<f32>() / rewards.len() as f32;
     format!("; reward {last:.3} at the end, {mean:.3} on average")
+}
+
+/// How much the stores mattered, also when they did not.
+fn weighed(references: &[TokenReferences]) -> String {
+    let weighed = Weighed::of(references);
+    let mut line = format!(
+        "stores: {} of {} tokens moved, share {:.2}, distribution moved by {:.2}",
+        weighed.moved, weighed.tokens, weighed.lambda, weighed.mean_moved
+    );
+    let files: Vec<String> = weighed
+        .files
+        .iter()
+        .take(3)
+        .filter_map(|(file, _)| Some(file.file_name()?.to_string_lossy().into_owned()))
+        .collect();
+    if !files.is_empty() {
+        line += &format!("; mostly by {}", files.join(", "));
+    }
+    line
 }
 
 fn summary(reason: &StopReason, timings: &ReplyTimings) -> String {

@@ -22,7 +22,7 @@ impl VectorArgs {
     /// The vectors asked for, after those of a plan.
     pub fn add_to(&self, plan: &mut Plan) -> Result<()> {
         plan.vectors.extend(self.vectors.iter().map(|given| {
-            let (path, strength) = parted(given);
+            let (path, strength) = parted(given, 1.0);
             VectorSetting { path, strength, any_base: self.any_base }
         }));
         plan.check_strengths().map_err(|problem| anyhow!(Usage(problem.to_string())))
@@ -30,14 +30,14 @@ impl VectorArgs {
 }
 
 /// Only a number after the last colon is a strength: a path may hold colons, and a drive has one.
-fn parted(given: &str) -> (PathBuf, f32) {
+pub fn parted(given: &str, otherwise: f32) -> (PathBuf, f32) {
     let split = given.rsplit_once(':').and_then(|(path, strength)| {
         let number: f32 = strength.parse().ok()?;
         // `C:1` is a file on a drive rather than a drive at strength 1.
         let is_drive = path.len() == 1 && path.starts_with(|c: char| c.is_ascii_alphabetic());
         (!path.is_empty() && !is_drive).then(|| (path.into(), number))
     });
-    split.unwrap_or_else(|| (given.into(), 1.0))
+    split.unwrap_or_else(|| (given.into(), otherwise))
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
             ("odd:", "odd:", 1.0),
             (":3", ":3", 1.0),
         ] {
-            assert_eq!(parted(given), (PathBuf::from(path), strength), "{given}");
+            assert_eq!(parted(given, 1.0), (PathBuf::from(path), strength), "{given}");
         }
     }
 

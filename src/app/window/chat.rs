@@ -6,7 +6,7 @@ use super::history::PlanHistory;
 use crate::engine::Turn;
 use crate::session::{
     Conversation, ConversationId, ConversationSummary, ConversationTree, Node, NodeId, NodeState,
-    Role, TokenTrace,
+    Role, TokenReferences, TokenTrace,
 };
 use crate::steer::Plan;
 
@@ -36,6 +36,10 @@ pub struct LiveReply {
     /// When its text was last handed to the keeper, and how many of its tokens went with it.
     pub checkpointed: Instant,
     pub kept_tokens: usize,
+    /// Tokens of the beginning that was given.
+    pub given_tokens: usize,
+    /// What datastores did to its tokens, numbered as in `node`.
+    pub references: Vec<TokenReferences>,
 }
 
 impl Chat {

@@ -12,7 +12,7 @@ use super::jobs::Question;
 use super::state::Window;
 use crate::engine::{Event, Outcome, Request};
 use crate::model::FileKind;
-use crate::session::{Ask, ExportFormat, FinishedNode, NodeState};
+use crate::session::{Ask, ExportFormat, FinishedNode, NodeState, TokenReferences};
 use crate::ui::Command;
 
 /// A streaming reply is kept this often at least.
@@ -103,14 +103,20 @@ impl Window {
                     token.reward = Some(reward);
                 }
             }
+            Event::References { id, references } => {
+                if let Some(live) = self.reply.as_mut().filter(|live| live.id == id) {
+                    let token = references.token + live.given_tokens;
+                    live.references.push(TokenReferences { token, ..*references });
+                }
+            }
             Event::ReplyDone { id, reason, timings, recipe } => {
                 let finished = match reason {
                     crate::engine::StopReason::Stopped => NodeState::Partial,
                     _ => NodeState::Finished,
                 };
-                let outcome =
-                    Outcome { reason: Some(reason), timings: Some(timings), failure: None };
-                self.finish_reply(id, finished, Some(&recipe), &outcome);
+                let (reason, timings) = (Some(reason), Some(timings));
+                let outcome = Outcome { reason, timings, ..Outcome::default() };
+                self.finish_reply(id, finished, Some(&recipe), outcome);
             }
             Event::ReplyFailed { id, message } => self.fail_reply(id, message),
             Event::PlanRefused { message, .. } => self.panels.toasts.warn(message),
@@ -134,6 +140,10 @@ impl Window {
             Event::Inspected { .. }
             | Event::LoadProgress { .. }
             | Event::ReplyStarted { .. }
+            | Event::StoreProgress { .. }
+            | Event::StoreListed { .. }
+            | Event::StoreFailed { .. }
+            | Event::StoresFound(_)
             | Event::VectorRemoved { .. }
             | Event::StrengthsChanged { .. }
             | Event::AlignedProgress { .. }
@@ -151,7 +161,7 @@ impl Window {
         self.panels.toasts.error(message.clone());
         self.engine.reply = None;
         let outcome = Outcome { failure: Some(message), ..Outcome::default() };
-        self.finish_reply(id, NodeState::Partial, None, &outcome);
+        self.finish_reply(id, NodeState::Partial, None, outcome);
     }
 
     /// Keeps the reply that just ended and shows it as a message like any other.
@@ -160,12 +170,13 @@ impl Window {
         id: u64,
         state: NodeState,
         recipe: Option<&crate::engine::Recipe>,
-        outcome: &Outcome,
+        mut outcome: Outcome,
     ) {
         let Some(mut live) = self.reply.take_if(|live| live.id == id) else { return };
+        outcome.references = std::mem::take(&mut live.references);
         live.node.state = state;
         live.node.recipe = recipe.and_then(|recipe| serde_json::to_string(recipe).ok());
-        live.node.outcome = serde_json::to_string(outcome).ok();
+        live.node.outcome = serde_json::to_string(&outcome).ok();
         self.ask(Ask::FinishNode(Box::new(FinishedNode {
             node: live.node.id,
             content: live.node.content.clone(),

@@ -136,7 +136,10 @@ impl Decoder {
             (Some(inserted), Some(stream)) => inserted.signals(stream, &x, &hidden, self.plain)?,
             _ => Signals::default(),
         };
-        let mut logits = to_host(&self.head.forward(&hidden)?)?;
+        let mut logits = match wanted {
+            Wanted::Hidden => Vec::new(),
+            _ => to_host(&self.head.forward(&hidden)?)?,
+        };
         if let Some(cap) = self.spec.logit_soft_cap {
             activation::soft_cap(&mut logits, cap);
         }

@@ -44,7 +44,7 @@ fn name_of<'a>(view: &SamplingView<'a>) -> &'a str {
 
 /// The plan as a preset leaves it. The seed belongs to the conversation. A preset that names
 /// vectors turns the others off; one that names none, as those of the program, is about sampling
-/// alone. No vector is taken off the list.
+/// alone. No vector is taken off the list, and datastores stay as they are.
 pub fn with_preset(plan: &Plan, preset: &Plan) -> Plan {
     let mut vectors = plan.vectors.clone();
     let mut kv_policy = plan.kv_policy;
@@ -63,7 +63,8 @@ pub fn with_preset(plan: &Plan, preset: &Plan) -> Plan {
         }
     }
     let reward = preset.reward.clone().or_else(|| plan.reward.clone());
-    Plan { seed: plan.seed, vectors, kv_policy, mixture, reward, ..preset.clone() }
+    let stores = plan.stores.clone();
+    Plan { seed: plan.seed, vectors, kv_policy, mixture, reward, stores, ..preset.clone() }
 }
 
 /// Draws the line of presets.

@@ -148,7 +148,7 @@ fn details_tell_how_the_reply_was_made() {
     let outcome = Outcome {
         reason: Some(StopReason::MaxTokens),
         timings: Some(ReplyTimings { reply_tokens: 21, decode_secs: 2.0, ..Default::default() }),
-        failure: None,
+        ..Outcome::default()
     };
     desk.nodes[1].recipe = serde_json::to_string(&recipe).ok();
     desk.nodes[1].outcome = serde_json::to_string(&outcome).ok();

@@ -189,6 +189,8 @@ impl Window {
         self.reply = Some(LiveReply {
             conversation: self.chat.id,
             kept_tokens: node.tokens.len(),
+            given_tokens: node.tokens.len(),
+            references: Vec::new(),
             node,
             id,
             checkpointed: Instant::now(),

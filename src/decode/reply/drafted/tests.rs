@@ -53,7 +53,7 @@ impl Runner for Drafting {
         let held = self.inner.len();
         let output = self.inner.prefill(ids, wanted)?;
         let ends: Vec<usize> = match wanted {
-            Wanted::All => (held + 1..=held + ids.len()).collect(),
+            Wanted::All | Wanted::Hidden => (held + 1..=held + ids.len()).collect(),
             Wanted::Last => vec![held + ids.len()],
         };
         Ok(self.with_drafts(output, &ends))

@@ -1,0 +1,130 @@
+//! What datastores do for a model: exact answers to questions on documents, text they say nothing
+//! about, and multiple choice scored by option probability.
+
+mod arguments;
+mod choices;
+mod exact;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+pub use arguments::StoreArgs;
+
+use super::load::load;
+use super::neutral;
+use super::vectors::bars::Bar;
+use crate::decode::{References, StoreInPlay, TokenRule};
+use crate::learn::text::Source;
+use crate::model::Model;
+use crate::platform::Problem;
+use crate::steer::StoreSetting;
+use crate::steer::datastore::Datastore;
+use crate::steer::datastore::build::{Advance, Builder};
+
+/// Everyday exchanges that a store says nothing about.
+const NEUTRAL: usize = 60;
+
+/// Measures and tells every line; the last ones are the bars.
+///
+/// # Errors
+/// When a model, a document or a list of questions cannot be read, or a pass fails.
+pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
+    let mut model = load(&args.model)?;
+    let work = args.work.clone().unwrap_or_else(|| {
+        std::env::temp_dir().join(format!("tiller-eval-store-{}", std::process::id()))
+    });
+    let documents = |name: &str| args.documents.join(name);
+    let held_out = exact::questions(&documents("held-out.jsonl"))?;
+    let files: Vec<PathBuf> = args.files.iter().map(|name| documents(name)).collect();
+    tell(&format!("model {}, {} held-out questions", model.facts.name, held_out.len()));
+
+    let store = build(&work.join("documents"), &mut model, &files)?;
+    let facts = store.manifest.calibration;
+    tell(&format!(
+        "store: {} entries of {} files, temperature {:.3}",
+        store.len(),
+        store.manifest.sources.len(),
+        facts.map_or(1.0, |facts| facts.temperature)
+    ));
+    let setting = |lambda: f32, heads: usize| StoreSetting {
+        heads,
+        neighbours: args.neighbours,
+        temperature: args.temperature,
+        ..StoreSetting::new(&store.folder, lambda)
+    };
+    let mut bars = Vec::new();
+    let alone = exact::share(&mut model, &held_out, None, args.verbose, &mut tell)?;
+    let grounded = rule(&store, setting(args.lambda, args.heads))?;
+    let on = exact::share(&mut model, &held_out, Some(grounded), args.verbose, &mut tell)?;
+    tell(&format!(
+        "exact answers: alone {:.1} %, with the store {:.1} %",
+        100.0 * alone,
+        100.0 * on
+    ));
+    let holds = on >= 0.8 && alone <= 0.1;
+    let figures = format!("alone {:.1} %, with it {:.1} %", 100.0 * alone, 100.0 * on);
+    bars.push(Bar::new(
+        "exact answers: at least 80 % where the model alone gets at most 10 %",
+        figures,
+        holds,
+    ));
+
+    let source = Source::read(&args.source)?;
+    let neutral = neutral::exchanges(&source, &model.language, NEUTRAL)?;
+    let plain = exact::perplexity(&mut model, &neutral, None)?;
+    let gated = exact::perplexity(
+        &mut model,
+        &neutral,
+        Some(rule(&store, setting(args.lambda, args.heads))?),
+    )?;
+    let open = StoreSetting { gate: false, ..setting(args.lambda, args.heads) };
+    let ungated = exact::perplexity(&mut model, &neutral, Some(rule(&store, open)?))?;
+    let more = 100.0 * (gated / plain - 1.0);
+    tell(&format!(
+        "perplexity elsewhere: alone {plain:.3}, gate on {gated:.3} ({more:+.2} %), gate off {ungated:.3}"
+    ));
+    bars.push(Bar::new("text elsewhere within 2 %", format!("{more:+.2} %"), more.abs() <= 2.0));
+
+    let choice_store = build(&work.join("choices"), &mut model, &[documents("choices.jsonl")])?;
+    choices::run(
+        &mut model,
+        &choice_store,
+        &documents("choices.jsonl"),
+        &documents("choices-held-out.jsonl"),
+        &mut tell,
+        &mut bars,
+    )?;
+    for bar in &bars {
+        tell(&bar.line());
+    }
+    if args.work.is_none() {
+        std::fs::remove_dir_all(&work).ok();
+    }
+    Ok(())
+}
+
+/// Builds a store, or goes on with it.
+fn build(folder: &Path, model: &mut Model, files: &[PathBuf]) -> Result<Arc<Datastore>> {
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent)
+            .with_context(|| Problem::new("the folder cannot be made").at(parent))?;
+    }
+    let mut builder = Builder::begin(folder, &model.facts, files)?;
+    loop {
+        match builder.advance(&model.language, model.runner.as_mut())? {
+            Advance::Settled(source) if !source.is_done() => {
+                return Err(Problem::new(format!("{:?}", source.state)).at(&source.path).into());
+            }
+            Advance::Finished => break,
+            _ => {}
+        }
+    }
+    Ok(Arc::new(Datastore::open(folder)?))
+}
+
+fn rule(store: &Arc<Datastore>, setting: StoreSetting) -> Result<Box<dyn TokenRule>> {
+    let in_play = StoreInPlay { store: Arc::clone(store), setting };
+    Ok(Box::new(References::new(vec![in_play])?))
+}

@@ -1,0 +1,155 @@
+//! A store in memory: its sources mapped, searched as one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::Source;
+use super::distance;
+use super::manifest::Manifest;
+use super::search::{self, Block, Neighbour};
+use super::segment::Segment;
+use crate::documents::Place;
+use crate::platform::Problem;
+
+/// Bytes of text shown around what an entry stands for.
+const SHOWN_BEFORE: usize = 120;
+const SHOWN_AFTER: usize = 80;
+
+/// A store ready to be asked.
+#[derive(Debug)]
+pub struct Datastore {
+    pub folder: PathBuf,
+    pub manifest: Manifest,
+    /// Sources that are listed as done and cannot be used, with the reason.
+    pub lost: Vec<Problem>,
+    /// Of each segment: its first entry, its place in the manifest, its file.
+    segments: Vec<(usize, usize, Segment)>,
+    count: usize,
+}
+
+/// Where an entry came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    pub path: PathBuf,
+    pub place: Option<Place>,
+    /// The text around it, and in it the bytes that the entry's value stands for.
+    pub text: String,
+    pub value: std::ops::Range<usize>,
+}
+
+impl Datastore {
+    /// Opens a store. A source that has lost its file is left out and named in `lost`.
+    ///
+    /// # Errors
+    /// When the folder is no store, or none of its sources can be used.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let manifest = Manifest::read(folder)?.ok_or_else(|| {
+            let problem = Problem::new("there is no datastore in this folder").at(folder);
+            problem.hint("build one with tiller store build")
+        })?;
+        let (mut segments, mut lost, mut count) = (Vec::new(), Vec::new(), 0);
+        for (at, source) in manifest.sources.iter().enumerate().filter(|(_, s)| s.is_done()) {
+            match open_source(folder, &manifest, source) {
+                Ok(segment) => {
+                    let first = count;
+                    count += segment.len();
+                    segments.push((first, at, segment));
+                }
+                Err(error) => lost.push(
+                    Problem::new(format!("its entries cannot be used: {error:#}")).at(&source.path),
+                ),
+            }
+        }
+        if let (true, Some(problem)) = (segments.is_empty(), lost.first()) {
+            return Err(problem.clone().into());
+        }
+        Ok(Self { folder: folder.to_path_buf(), manifest, lost, segments, count })
+    }
+
+    /// Entries.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Columns of a key.
+    pub fn width(&self) -> usize {
+        self.manifest.facts.hidden_size
+    }
+
+    /// Bytes of keys.
+    pub fn key_bytes(&self) -> u64 {
+        2 * (self.count * self.width()) as u64
+    }
+
+    /// The keys as blocks of rows.
+    pub fn blocks(&self) -> Vec<Block<'_>> {
+        self.segments.iter().map(|(first, _, s)| Block { first: *first, keys: s.keys() }).collect()
+    }
+
+    /// For each head the k nearest of a query, see [`search::nearest`].
+    pub fn nearest(&self, query: &[f32], heads: usize, k: usize) -> Vec<Vec<Neighbour>> {
+        search::nearest(&self.blocks(), query, heads, k, &(0..0))
+    }
+
+    /// The squared distance of the whole vector to the nearest of these neighbours, whatever slices
+    /// found them.
+    pub fn nearest_whole(&self, query: &[f32], found: &[Vec<Neighbour>]) -> f64 {
+        if let [found] = found {
+            return found.first().map_or(f64::INFINITY, |neighbour| neighbour.distance);
+        }
+        let blocks = self.blocks();
+        let mut entries: Vec<usize> = found.iter().flatten().map(|n| n.entry).collect();
+        entries.sort_unstable();
+        entries.dedup();
+        let keys = entries.iter().filter_map(|e| search::key_of(&blocks, *e, query.len()));
+        keys.map(|key| distance::exactly(query, key)).fold(f64::INFINITY, f64::min)
+    }
+
+    fn find(&self, entry: usize) -> Option<(&Source, &Segment, usize)> {
+        let at = self.segments.partition_point(|(first, ..)| *first <= entry).checked_sub(1)?;
+        let (first, source, segment) = &self.segments[at];
+        (entry - first < segment.len())
+            .then(|| (&self.manifest.sources[*source], segment, entry - first))
+    }
+
+    /// The token that came next in the source.
+    pub fn value(&self, entry: usize) -> u32 {
+        self.find(entry).map_or(0, |(_, segment, entry)| segment.value(entry))
+    }
+
+    /// Where an entry came from, with the text around it.
+    pub fn passage(&self, entry: usize) -> Option<Passage> {
+        let (source, segment, entry) = self.find(entry)?;
+        let (text, span) = (segment.text(), segment.span(entry));
+        let mut start = span.start.saturating_sub(SHOWN_BEFORE);
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let mut end = (span.end + SHOWN_AFTER).min(text.len());
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
+        Some(Passage {
+            path: source.path.clone(),
+            place: segment.place(span.start),
+            text: text[start..end].to_owned(),
+            value: span.start - start..span.end - start,
+        })
+    }
+}
+
+fn open_source(folder: &Path, manifest: &Manifest, source: &Source) -> Result<Segment> {
+    let facts = &manifest.facts;
+    let path = Manifest::file_of(folder, source);
+    let segment = Segment::open(&path, &facts.model_fingerprint, facts.hidden_size)?;
+    if segment.hash != source.hash || segment.len() != source.entries {
+        let problem = Problem::new("its entries are of another version of the file").at(path);
+        return Err(problem.hint("build the store again: only this file is redone").into());
+    }
+    Ok(segment)
+}

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::action::Action;
+use super::guidance::Part;
 use super::making::Field;
 use super::transcript::Tint;
 use crate::engine::making::Making;
@@ -119,6 +120,19 @@ pub enum Command {
     ChooseForMaking(Field),
     MakeVector(Box<Making>),
     CancelMaking,
+    /// Ask for a guide or a scorer in a dialog.
+    ChooseGuide(Part),
+    /// Put it into the plan; guides are off until they are turned up.
+    AddGuide {
+        part: Part,
+        path: PathBuf,
+    },
+    /// A new version of the reply a search made: the path to this candidate, then generated.
+    ContinueFromCandidate(usize),
+    /// Ask where to write the tree of candidates; the extension says as what.
+    ExportTree(&'static str),
+    HideTree,
+    ShowTree,
     ApplyPreset(String),
     /// The sampling the model's own files recommend.
     ApplyModelDefaults,

@@ -131,6 +131,14 @@ impl ReplyProgress {
 }
 
 impl LastReply {
+    /// Row-forwards of all models per second; `None` when there was too little to tell.
+    pub fn rows_per_sec(&self) -> Option<f64> {
+        let tokens = self.timings.reply_tokens;
+        let rows = if self.timings.row_forwards > 0 { self.timings.row_forwards } else { tokens };
+        (tokens > 1 && self.timings.decode_secs > 0.0)
+            .then(|| rows as f64 / self.timings.decode_secs)
+    }
+
     /// Tokens per second after the first one.
     pub fn tokens_per_sec(&self) -> Option<f64> {
         let tokens = self.timings.reply_tokens.saturating_sub(1);

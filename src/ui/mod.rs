@@ -7,6 +7,7 @@ pub mod conversations;
 pub mod dialogs;
 pub mod drop;
 pub mod engine_state;
+pub mod guidance;
 pub mod header;
 pub mod icons;
 pub mod making;

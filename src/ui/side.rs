@@ -6,6 +6,7 @@ use egui::{Align, Layout, RichText, ScrollArea, Ui};
 use super::action::Action;
 use super::command::Command;
 use super::controls;
+use super::guidance::{GuidanceView, guidance_ui, tree};
 use super::icons::{self, Icon};
 use super::model::{CardView, card_ui};
 use super::reward::{RewardView, reward_ui};
@@ -18,6 +19,9 @@ pub struct SideView<'a> {
     pub card: CardView<'a>,
     pub vectors: VectorsView<'a>,
     pub reward: RewardView<'a>,
+    pub guidance: GuidanceView<'a>,
+    /// There is a tree of candidates, and it is hidden.
+    pub hides_tree: bool,
     pub sampling: SamplingView<'a>,
     /// This conversation's own system prompt, or the one of the settings.
     pub system_prompt: &'a str,
@@ -67,6 +71,10 @@ pub fn side_ui(
         }
         vectors_ui(ui, &view.vectors, &mut state.vectors, commands);
         reward_ui(ui, &view.reward, commands);
+        guidance_ui(ui, &view.guidance, commands);
+        if view.hides_tree {
+            tree::show_button(ui, commands);
+        }
         controls::section(ui, "Sampling");
         sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         ui.add_space(space::L);

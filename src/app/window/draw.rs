@@ -12,6 +12,9 @@ use crate::session::{NodeId, NodeState, Role};
 use crate::ui::conversations::{ConversationsView, conversations_ui};
 use crate::ui::dialogs::{self, Dialog, SettingsView};
 use crate::ui::drop::drop_ui;
+use crate::ui::engine_state::LastReply;
+use crate::ui::guidance::GuidanceView;
+use crate::ui::guidance::tree::{TreeView, tree_ui};
 use crate::ui::header::{HeaderView, header_ui};
 use crate::ui::making::{MakingView, making_ui};
 use crate::ui::model::{CardView, PickerView, picker_ui};
@@ -151,6 +154,13 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             is_replying: window.reply.is_some(),
             trajectories: &lines,
         },
+        guidance: GuidanceView {
+            plan: &window.chat.plan,
+            model: window.engine.model.as_deref(),
+            prompt_tokens: context_use(window, usize::MAX).map_or(0, |used| used.used),
+            rows_per_sec: window.engine.last.as_ref().and_then(LastReply::rows_per_sec),
+        },
+        hides_tree: window.panels.hides_tree && !window.boundaries().is_empty(),
         sampling: SamplingView { plan: &window.chat.plan, presets: &window.presets, recommended },
         system_prompt: own.unwrap_or(&window.settings.system_prompt),
         system_folded: window.engine.model.as_ref().is_some_and(|model| model.system_folded),
@@ -203,6 +213,7 @@ fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         .frame(frame)
         .show(ui, |ui| header_ui(ui, &header, commands));
 
+    candidates_ui(ui, window, commands);
     let live = window.reply.as_ref().filter(|live| live.conversation == window.chat.id);
     let tree = &window.chat.tree;
     let versions = |id: NodeId| Versions {
@@ -252,6 +263,24 @@ fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     if draft != window.chat.draft {
         commands.insert(0, Command::SetDraft(draft));
     }
+}
+
+/// The tree of candidates below the conversation, while there is one.
+fn candidates_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
+    if window.panels.hides_tree || window.boundaries().is_empty() {
+        return;
+    }
+    let mut state = window.panels.tree;
+    let is_live = window.reply.as_ref().is_some_and(|live| live.conversation == window.chat.id);
+    let view = TreeView { boundaries: window.boundaries(), is_live };
+    let frame = Frame::new().inner_margin(Margin::symmetric(14, 8));
+    Panel::bottom("candidates")
+        .default_size(250.0)
+        .size_range(120.0..=520.0)
+        .resizable(true)
+        .frame(frame)
+        .show(ui, |ui| tree_ui(ui, &view, &mut state, commands));
+    window.panels.tree = state;
 }
 
 fn empty_content<'a>(

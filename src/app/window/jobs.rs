@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::Context;
 
+use crate::platform::atomic;
+use crate::ui::guidance::Part;
 use crate::ui::making::Field;
 
 /// What the person is asked for.
@@ -29,6 +31,12 @@ pub enum Question {
     SaveAs(String),
     /// A conversation to import.
     ConversationFile,
+    /// A guide or a scorer: a GGUF file, a file of a model's folder, or a vector.
+    Guide(Part),
+    /// Where to write the tree of candidates; the proposed file name.
+    SaveTree(String),
+    /// No question: a file was written, or why not.
+    Written(Option<String>),
 }
 
 /// Asks a question with a dialog and waits for the answer; `None` is a cancelled dialog. Tests put
@@ -62,6 +70,17 @@ impl Jobs {
                 answer.send((question, path)).ok();
                 context.request_repaint();
             }
+        })?;
+        Ok(())
+    }
+
+    /// Writes a file beside the window; `Question::Written` tells how that went.
+    pub fn write(&self, path: PathBuf, text: String) -> std::io::Result<()> {
+        let (answer, context) = (self.answer.clone(), self.context.clone());
+        std::thread::Builder::new().name("tiller-dialog".into()).spawn(move || {
+            let problem = atomic::write(&path, text.as_bytes()).err();
+            answer.send((Question::Written(problem.map(|p| p.to_string())), path)).ok();
+            context.request_repaint();
         })?;
         Ok(())
     }
@@ -126,6 +145,21 @@ pub fn system_dialogs() -> Dialogs {
             Question::SaveAs(name) => {
                 dialog.set_title("Export the conversation").set_file_name(name).save_file()
             }
+            Question::Guide(Part::Vector) => dialog
+                .set_title("Guide by a vector")
+                .add_filter("Vectors and LoRA adapters", &["safetensors", "json"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
+            Question::Guide(_) => dialog
+                .set_title("Choose a model: a GGUF file, or config.json of a model's folder")
+                .add_filter("Models", &["gguf", "safetensors", "json"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
+            Question::SaveTree(name) => {
+                dialog.set_title("Export the candidates").set_file_name(name).save_file()
+            }
+            // Nothing is asked.
+            Question::Written(_) => None,
             Question::ConversationFile => dialog
                 .set_title("Import a conversation")
                 .add_filter("Conversations", &["json"])

@@ -213,6 +213,12 @@ impl Window {
                 self.ask(Ask::Export { id: self.chat.id, format, path });
             }
             Question::ConversationFile => self.ask(Ask::Import { path }),
+            Question::Guide(part) => self.run(Command::AddGuide { part, path }),
+            Question::SaveTree(_) => self.write_tree(path),
+            Question::Written(None) => {
+                self.panels.toasts.info(format!("Exported to {}", path.display()));
+            }
+            Question::Written(Some(problem)) => self.panels.toasts.error(problem),
         }
     }
 

@@ -16,13 +16,14 @@ use super::library::Library;
 use crate::engine::EngineHandle;
 use crate::platform::Instance;
 use crate::platform::instance::Listener;
-use crate::session::{Ask, Keeper, NodeId, Settings, WindowPlace};
+use crate::session::{Ask, ConversationId, Keeper, NodeId, Settings, TokenTrace, WindowPlace};
 use crate::steer::Plan;
 use crate::ui::Command;
 use crate::ui::action::Situation;
 use crate::ui::conversations::ConversationsState;
 use crate::ui::dialogs::{About, Dialog};
 use crate::ui::engine_state::EngineState;
+use crate::ui::guidance::tree::TreeState;
 use crate::ui::reward::KnownRewards;
 use crate::ui::sampling::PresetEntry;
 use crate::ui::side::SideState;
@@ -52,6 +53,7 @@ pub struct Window {
     pub(super) engine: EngineState,
     pub(super) chat: Chat,
     pub(super) reply: Option<LiveReply>,
+    pub(super) tree_of: Option<TreeOf>,
     pub(super) library: Library,
     pub(super) presets: Vec<PresetEntry>,
     /// What is known of vectors' files.
@@ -91,6 +93,16 @@ pub struct Window {
     pub(super) frames: u64,
 }
 
+/// Where the newest reply stands, whose candidates the engine tells of.
+pub(super) struct TreeOf {
+    pub conversation: ConversationId,
+    /// The message it answers.
+    pub parent: Option<NodeId>,
+    /// What was given of it.
+    pub content: String,
+    pub tokens: Vec<TokenTrace>,
+}
+
 /// What the panels remember between frames.
 #[derive(Default)]
 pub(super) struct Panels {
@@ -101,6 +113,8 @@ pub(super) struct Panels {
     /// What was filled in to make a vector.
     pub making: crate::ui::making::Form,
     pub toasts: Toasts,
+    pub tree: TreeState,
+    pub hides_tree: bool,
 }
 
 /// What a window is made of.
@@ -133,6 +147,7 @@ impl Window {
             engine: EngineState::default(),
             chat: Chat::fresh(Plan::default()),
             reply: None,
+            tree_of: None,
             library: Library::default(),
             presets: Vec::new(),
             vectors: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! The window through its accessibility tree, as a person with a screen reader meets it.
 
 mod conversations;
+mod guidance;
 mod look;
 mod models;
 mod place;

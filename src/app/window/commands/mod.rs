@@ -2,6 +2,7 @@
 
 mod actions;
 mod conversation;
+mod guidance;
 mod making;
 mod model;
 mod plan;
@@ -92,6 +93,15 @@ impl Window {
             }
             Command::MakeVector(making) => self.make_vector(*making),
             Command::CancelMaking => self.cancel_making(),
+            Command::ChooseGuide(part) => self.question(super::jobs::Question::Guide(part)),
+            Command::AddGuide { part, path } => self.add_guide(part, &path),
+            Command::ContinueFromCandidate(node) => self.continue_from_candidate(node),
+            Command::ExportTree(extension) => {
+                let name = format!("candidates.{extension}");
+                self.question(super::jobs::Question::SaveTree(name));
+            }
+            Command::HideTree => self.panels.hides_tree = true,
+            Command::ShowTree => self.panels.hides_tree = false,
             Command::ApplyPreset(name) => self.apply_preset(&name),
             Command::ApplyModelDefaults => self.apply_model_defaults(),
             Command::SavePreset(name) => self.save_preset(name),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::app::window::chat::{self, LiveReply};
 use crate::app::window::draw::needs_tokens;
-use crate::app::window::state::Window;
+use crate::app::window::state::{TreeOf, Window};
 use crate::engine::{Opening, Prompt, ReplyRequest, Request};
 use crate::session::id::now_ms;
 use crate::session::{Ask, Node, NodeId, NodeState, Role, TokenTrace};
@@ -114,7 +114,7 @@ impl Window {
         }
     }
 
-    fn can_reply(&mut self) -> bool {
+    pub(super) fn can_reply(&mut self) -> bool {
         self.engine.model.is_some() && self.reply.is_none()
     }
 
@@ -170,7 +170,7 @@ impl Window {
     }
 
     /// The reply's node is kept before the engine is asked, so that nothing can be lost.
-    fn begin_reply(
+    pub(super) fn begin_reply(
         &mut self,
         parent: Option<NodeId>,
         opening: Opening,
@@ -186,6 +186,14 @@ impl Window {
         }
         self.panels.transcript.set_token_view(node.id, self.settings.token_view);
         self.engine.reply = Some(ReplyProgress::asked(id));
+        self.engine.search = None;
+        self.panels.tree = Default::default();
+        self.tree_of = Some(TreeOf {
+            conversation: self.chat.id,
+            parent,
+            content: node.content.clone(),
+            tokens: node.tokens.clone(),
+        });
         self.reply = Some(LiveReply {
             conversation: self.chat.id,
             kept_tokens: node.tokens.len(),

@@ -71,12 +71,12 @@ pub fn side_ui(
         }
         vectors_ui(ui, &view.vectors, &mut state.vectors, commands);
         reward_ui(ui, &view.reward, commands);
+        controls::section(ui, "Sampling");
+        sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         guidance_ui(ui, &view.guidance, commands);
         if view.hides_tree {
             tree::show_button(ui, commands);
         }
-        controls::section(ui, "Sampling");
-        sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         ui.add_space(space::L);
     });
 }

@@ -271,8 +271,7 @@ fn candidates_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) 
         return;
     }
     let mut state = window.panels.tree;
-    let is_live = window.reply.as_ref().is_some_and(|live| live.conversation == window.chat.id);
-    let view = TreeView { boundaries: window.boundaries(), is_live };
+    let view = TreeView { boundaries: window.boundaries() };
     let frame = Frame::new().inner_margin(Margin::symmetric(14, 8));
     Panel::bottom("candidates")
         .default_size(250.0)

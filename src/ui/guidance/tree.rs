@@ -16,8 +16,6 @@ const ZOOM: std::ops::RangeInclusive<f32> = 0.25..=2.0;
 /// What is drawn.
 pub struct TreeView<'a> {
     pub boundaries: &'a [Boundary],
-    /// The reply is still being written.
-    pub is_live: bool,
 }
 
 /// What the tree remembers between frames.
@@ -70,7 +68,7 @@ pub fn tree_ui(
     });
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let placed = place(view.boundaries);
-    steer(ui, rect, &response, &placed, state, view.is_live);
+    steer(ui, rect, &response, &placed, state);
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, f32::from(theme::RADIUS), tokens(ui).sunken);
     let corner = |at: [f32; 2]| rect.min + state.offset + vec2(at[0], at[1]) * state.zoom;
@@ -91,7 +89,6 @@ fn steer(
     response: &egui::Response,
     placed: &[Placed<'_>],
     state: &mut TreeState,
-    is_live: bool,
 ) {
     if response.dragged() {
         state.offset += response.drag_delta();
@@ -109,7 +106,7 @@ fn steer(
             state.follows = false;
         }
     }
-    if state.follows && is_live {
+    if state.follows {
         let [width, height] = extent(placed);
         state.zoom = ((rect.height() - 2.0 * space::S) / height.max(1.0)).clamp(0.45, 1.0);
         let over = rect.width() - space::S - width * state.zoom;

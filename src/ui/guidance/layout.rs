@@ -105,7 +105,7 @@ pub mod tests {
                         row,
                         ids: vec![7],
                         text: format!(" chunk {column}.{row} & <more>"),
-                        value: (row != 3).then(|| 1.0 - row as f32),
+                        value: (row != 3).then_some(1.0 - row as f32),
                         finished: false,
                         rank: (row < kept).then_some(row),
                         tokens: Vec::new(),

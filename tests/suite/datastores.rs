@@ -4,9 +4,11 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tiller::engine::{
     Engine, EngineHandle, Event, Opening, Outcome, Prompt, Recipe, ReplyRequest, Request, Turn,
@@ -96,6 +98,102 @@ fn a_key_is_what_the_head_reads_and_what_a_step_comes_to() {
         assert!(nearest.distance < 1e-5 * f64::from(size), "{nearest:?} of {size}");
         assert_eq!(store.value(nearest.entry), all[at + 1]);
     }
+}
+
+fn tiller(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tiller"));
+    for variable in ["DISPLAY", "WAYLAND_DISPLAY", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command.args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn complaint(output: &Output, code: i32) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text.lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn a_store_is_built_asked_and_spoken_from_in_the_terminal() {
+    let (home, folder) = model();
+    let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (text, bad, store, model) =
+        (at("ferry.txt"), at("bad.pdf"), at("store"), folder.to_str().unwrap());
+    std::fs::write(&text, TEXT).unwrap();
+    std::fs::write(&bad, "no pdf").unwrap();
+    let report = said(&tiller(&["store", "build", "--model", model, "--out", &store, &text, &bad]));
+    assert!(
+        report.contains("done") && report.contains("failed") && report.contains("bad.pdf"),
+        "{report}"
+    );
+    let again = said(&tiller(&["store", "build", "--model", model, "--out", &store]));
+    assert!(!again.contains("done") && again.contains("1 file"), "{again}");
+
+    let info = said(&tiller(&["store", "info", &store]));
+    assert!(
+        info.contains("small (") && info.contains("ferry.txt") && info.contains("Temperature"),
+        "{info}"
+    );
+    let json: Manifest =
+        serde_json::from_str(&said(&tiller(&["store", "info", &store, "--json"]))).unwrap();
+    // The model has no token for the line's end.
+    assert_eq!(json.entries(), TEXT.trim_end().len() - 1);
+
+    let query = said(&tiller(&[
+        "store",
+        "query",
+        &store,
+        "--model",
+        model,
+        "--text",
+        "The ferry leaves Old",
+        "--neighbours",
+        "4",
+        "--json",
+    ]));
+    let query: Value = serde_json::from_str(&query).unwrap();
+    let nearest = &query["neighbours"][0];
+    assert_eq!((&nearest["token"], &nearest["place"]), (&"w".into(), &"line 1".into()), "{query}");
+    assert!(nearest["distance"].as_f64().unwrap() < 1e-2);
+    let sum: f64 = query["reference"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["probability"].as_f64().unwrap())
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-6);
+
+    let say = |stores: &[&str]| {
+        let front =
+            ["say", "The ferry leaves Old", "--raw", "--model", model, "--max-tokens", "14"];
+        said(&tiller(&[&front[..], &["--temperature", "0"], stores].concat()))
+    };
+    let plain = say(&[]);
+    assert_eq!(say(&["--store", &format!("{store}:0")]), plain);
+    let grounded = say(&["--store", &format!("{store}:1"), "--no-gate", "--neighbours", "1"]);
+    assert_eq!(grounded.trim_end(), "wick at eight.", "the store's own words");
+    assert_ne!(grounded, plain);
+
+    assert!(
+        complaint(&tiller(&["say", "x", "--model", model, "--store", &format!("{store}:2")]), 2)
+            .contains("share")
+    );
+    let missing = complaint(&tiller(&["say", "x", "--model", model, "--store", &at("none")]), 1);
+    assert!(missing.contains("no datastore"), "{missing}");
+    // Another template is another key space.
+    let config = r#"{ "chat_template": "{{ messages[0].content }}", "eos_token": "</s>" }"#;
+    std::fs::write(folder.join("tokenizer_config.json"), config).unwrap();
+    let refused = complaint(&tiller(&["say", "x", "--model", model, "--store", &store]), 1);
+    assert!(refused.contains("chat template"), "{refused}");
+
+    said(&tiller(&["store", "remove", &store, &text]));
+    assert!(!said(&tiller(&["store", "info", &store])).contains("ferry.txt"));
 }
 
 const PAIRS: &str = r#"{"question": "When?", "answer": "At eight, from the harbour."}
@@ -225,4 +323,29 @@ fn a_store_is_built_beside_replies_and_grounds_them() {
     // The reply itself takes the store as it is now.
     rig.ask("Where to?", vec![rig.setting()]);
     assert_eq!(rig.finish().0, "South, with the wind.");
+}
+
+#[test]
+fn stores_are_listed_and_lose_files_and_one_that_is_not_there_is_refused() {
+    let rig = Rig::new();
+    rig.ask("Where to?", vec![StoreSetting::new(rig.folder.path().join("none"), 0.5)]);
+    assert!(rig.finish().2.unwrap_err().contains("no datastore"));
+    rig.build("pairs.jsonl", PAIRS);
+    let manifest = rig.built();
+    assert!(manifest.entries() > 0);
+    rig.send(Request::ListStores { within: rig.folder.path().into(), folders: Vec::new() });
+    let found = loop {
+        if let Event::StoresFound(found) = rig.next() {
+            break found;
+        }
+    };
+    assert!(found.iter().any(|(folder, manifest)| *folder == rig.store() && manifest.is_ok()));
+    let file = rig.folder.path().join("pairs.jsonl");
+    rig.send(Request::RemoveFromStore { folder: rig.store(), file });
+    loop {
+        if let Event::StoreListed { manifest, .. } = rig.next() {
+            assert!(manifest.sources.is_empty());
+            break;
+        }
+    }
 }

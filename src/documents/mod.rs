@@ -42,8 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct Origin {
     pub path: PathBuf,
     pub byte_count: u64,
-    /// When it was last changed, in seconds since 1970.
-    pub modified_secs: u64,
+    /// When it was last changed, in nanoseconds since 1970: with whole seconds, two versions of one
+    /// length written soon after each other would be taken for the same.
+    pub modified_nanos: u64,
     /// SHA-256 over its bytes, 64 hexadecimal digits.
     pub hash: String,
 }
@@ -68,10 +69,11 @@ pub fn read(path: &Path) -> Result<(Origin, Document), Problem> {
     Ok((origin, document))
 }
 
-/// What a file is now, without reading its text; `None` when it is not there.
+/// What a file is now, without reading its text: its length, and when it was last changed in
+/// nanoseconds since 1970. `None` when it is not there.
 pub fn looked_at(path: &Path) -> Option<(u64, u64)> {
     let facts = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    Some((facts.len(), seconds(facts.modified().ok())))
+    Some((facts.len(), nanos(facts.modified().ok())))
 }
 
 fn read_bytes(path: &Path) -> Result<(Origin, Vec<u8>), Problem> {
@@ -105,15 +107,15 @@ fn read_bytes(path: &Path) -> Result<(Origin, Vec<u8>), Problem> {
     let origin = Origin {
         path: path.to_path_buf(),
         byte_count: bytes.len() as u64,
-        modified_secs: seconds(facts.modified().ok()),
+        modified_nanos: nanos(facts.modified().ok()),
         hash,
     };
     Ok((origin, bytes))
 }
 
-fn seconds(time: Option<SystemTime>) -> u64 {
+fn nanos(time: Option<SystemTime>) -> u64 {
     time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-        .map_or(0, |since| since.as_secs())
+        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 fn read_as(format: Format, bytes: &[u8]) -> Result<Document, Problem> {

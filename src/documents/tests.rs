@@ -284,6 +284,6 @@ fn the_origin_names_the_bytes_that_were_read() {
     std::fs::write(&path, "abc").unwrap();
     let (origin, _) = read(&path).unwrap();
     assert!(origin.hash.starts_with("ba7816bf8f01cfea414140de5dae2223"));
-    assert_eq!(looked_at(&path), Some((3, origin.modified_secs)));
+    assert_eq!(looked_at(&path), Some((3, origin.modified_nanos)));
     assert_eq!(looked_at(folder.path()), None);
 }

@@ -41,7 +41,7 @@ pub struct Source {
     #[serde(default)]
     pub byte_count: u64,
     #[serde(default)]
-    pub modified_secs: u64,
+    pub modified_nanos: u64,
     /// The kind of file, in a word.
     #[serde(default)]
     pub format: String,
@@ -73,7 +73,7 @@ impl Source {
             state: SourceState::Waiting,
             hash: String::new(),
             byte_count: 0,
-            modified_secs: 0,
+            modified_nanos: 0,
             format: String::new(),
             entries: 0,
             notes: Vec::new(),
@@ -88,7 +88,7 @@ impl Source {
     pub fn is_outdated(&self) -> bool {
         self.is_done()
             && documents::looked_at(&self.path)
-                .is_none_or(|now| now != (self.byte_count, self.modified_secs))
+                .is_none_or(|now| now != (self.byte_count, self.modified_nanos))
     }
 }
 

@@ -307,7 +307,7 @@ impl Builder {
             return self.fail(&id, &error);
         }
         if crate::documents::looked_at(&origin.path)
-            != Some((origin.byte_count, origin.modified_secs))
+            != Some((origin.byte_count, origin.modified_nanos))
         {
             notes.push("the file changed while it was read; build again to take it up".into());
         }
@@ -346,7 +346,7 @@ fn done(
         state: SourceState::Done,
         hash: origin.hash.clone(),
         byte_count: origin.byte_count,
-        modified_secs: origin.modified_secs,
+        modified_nanos: origin.modified_nanos,
         format: format.to_owned(),
         entries,
         notes,

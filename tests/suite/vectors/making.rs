@@ -21,22 +21,21 @@ fn making(base: &Path, from: MadeFrom, out: &Path) -> Making {
     Making { name, domain, base: base.into(), from, out: out.into() }
 }
 
-/// How it ended, and what was told on the way; cancelled at the first word when asked to.
+/// How it ended, and what was told on the way. Cancelled as soon as it is asked for, if at all:
+/// what is made here is so small that it could be done before a word of it was heard.
 fn made(
     engine: &EngineHandle,
     making: &Making,
     cancels: bool,
 ) -> (Result<PathBuf, (String, bool)>, Vec<String>) {
     engine.send(Request::MakeVector(Box::new(making.clone()))).unwrap();
+    if cancels {
+        engine.cancel_making();
+    }
     let mut told = Vec::new();
     loop {
         match engine.recv_timeout(HANG).expect("the engine tells something") {
-            Event::MakingProgress { words } => {
-                told.push(words);
-                if cancels {
-                    engine.cancel_making();
-                }
-            }
+            Event::MakingProgress { words } => told.push(words),
             Event::VectorMade { path } => return (Ok(path), told),
             Event::MakingFailed { message, cancelled } => return (Err((message, cancelled)), told),
             _ => {}

@@ -61,6 +61,10 @@ pub struct BaseArgs {
     /// Learning rate at its peak.
     #[arg(long, default_value_t = 2e-3)]
     pub learning_rate: f64,
+    /// Share of the conversations of which the user's turns are learnt, too; of the others only
+    /// what the assistant says.
+    #[arg(long, default_value_t = 1.0)]
+    pub prompt_share: f64,
     /// Everything random follows from it.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -102,6 +106,7 @@ impl BaseArgs {
             batch: 8,
             sequence: 256,
             learning_rate: 2e-3,
+            prompt_share: 1.0,
             seed: 1,
             resume: false,
             workers: 1,
@@ -155,6 +160,9 @@ impl BaseArgs {
         }
         if !(self.learning_rate > 0.0 && self.learning_rate < 1.0) {
             bail!(Problem::new("the learning rate lies between 0 and 1"));
+        }
+        if !(0.0..=1.0).contains(&self.prompt_share) {
+            bail!(Problem::new("the share of prompts lies between 0 and 1"));
         }
         // The vocabulary is known later; any number above 0 serves for the other checks.
         self.shape(self.vocab.max(1)).check()

@@ -35,6 +35,24 @@ pub fn conversation(messages: &[Message]) -> Result<String, String> {
     Ok(text)
 }
 
+/// For each token of a document, whether it belongs to what others than the assistant say: their
+/// words, what ends them, and the markers of all roles. Plain text is the assistant's.
+pub fn of_prompts(tokens: &[u32]) -> impl Iterator<Item = bool> {
+    const SYSTEM: u32 = 1;
+    const USER: u32 = 2;
+    const ASSISTANT: u32 = 3;
+    let mut is_prompt = false;
+    tokens.iter().map(move |&token| {
+        if token == SYSTEM || token == USER {
+            is_prompt = true;
+        } else if token == ASSISTANT {
+            is_prompt = false;
+            return true;
+        }
+        is_prompt
+    })
+}
+
 /// A stretch of plain text as a document.
 pub fn plain_document(text: &str) -> String {
     format!("{text}{END_OF_TEXT}")

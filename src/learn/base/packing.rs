@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::markup;
 use crate::learn::network::Batch;
 use crate::learn::ops::IGNORED;
 use crate::learn::random::Draws;
@@ -17,6 +18,8 @@ pub struct Epoch<'a> {
     documents: &'a [Vec<u32>],
     rows: Vec<Row>,
     sequence: usize,
+    /// Documents of which only what the assistant says is learnt; empty for none.
+    answers_only: Vec<bool>,
 }
 
 impl<'a> Epoch<'a> {
@@ -57,7 +60,18 @@ impl<'a> Epoch<'a> {
         }
         done.extend(open.into_iter().map(|(_, row)| row));
         draws.shuffle(&mut done);
-        Self { documents, rows: done, sequence }
+        Self { documents, rows: done, sequence, answers_only: Vec::new() }
+    }
+
+    /// Of all but this share of the documents, drawn anew for each epoch, only what the assistant
+    /// says is learnt. What others say can hardly be predicted, and would be most of the loss.
+    #[must_use]
+    pub fn with_prompt_share(mut self, share: f64, seed: u64, epoch: u64) -> Self {
+        if share < 1.0 {
+            let mut draws = Draws::new(seed, 0x7072_6F6D_0000 + epoch);
+            self.answers_only = self.documents.iter().map(|_| !draws.chance(share)).collect();
+        }
+        self
     }
 
     /// Whole batches in this epoch, at least one when there is any sequence.
@@ -78,6 +92,16 @@ impl<'a> Epoch<'a> {
                 let count = tokens.len() - 1;
                 ids[at..at + count].copy_from_slice(&tokens[..count]);
                 targets[at..at + count].copy_from_slice(&tokens[1..]);
+                if self.answers_only.get(document).is_some_and(|only| *only) {
+                    let prompts = markup::of_prompts(&self.documents[document][..to]);
+                    for (target, is_prompt) in
+                        targets[at..at + count].iter_mut().zip(prompts.skip(from + 1))
+                    {
+                        if is_prompt {
+                            *target = IGNORED;
+                        }
+                    }
+                }
                 starts[at..at + count].fill((at - row * length) as u32);
                 at += count;
             }
@@ -133,6 +157,30 @@ mod tests {
                 assert_eq!(batch.ids[begin] / 100, batch.ids[at] / 100, "one document");
             }
         }
+    }
+
+    #[test]
+    fn prompts_are_learnt_of_a_share_of_the_documents() {
+        // Two turns each: <|user|> question <|end|> <|assistant|> answer, answer <|end|>, twice.
+        let turn = |d: u32| [2, 100 + d, 4, 3, 300 + d, 500 + d, 4];
+        let documents: Vec<Vec<u32>> = (0..100).map(|d| turn(d).repeat(2)).collect();
+        let targets = |share: f64, epoch: u64| {
+            let epoch = Epoch::new(&documents, 10, 5, epoch).with_prompt_share(share, 5, epoch);
+            let rows = 0..epoch.rows.len();
+            let all = rows.flat_map(|row| epoch.batch(row, 1).targets.to_vec());
+            all.filter(|&t| t != IGNORED).collect::<Vec<u32>>()
+        };
+        let of =
+            |targets: &[u32], hundred: u32| targets.iter().filter(|&&t| t / 100 == hundred).count();
+        for (share, least, most) in [(0.0, 0, 0), (0.3, 30, 90), (1.0, 200, 200)] {
+            let targets = targets(share, 0);
+            assert_eq!((of(&targets, 3), of(&targets, 5)), (200, 200), "every answer is learnt");
+            let questions = of(&targets, 1);
+            assert!((least..=most).contains(&questions), "{share}: {questions}");
+            // The end of an answer is learnt, too; the question's marker and end go with it.
+            assert_eq!(targets.iter().filter(|&&t| t == 4).count(), 200 + questions);
+        }
+        assert_ne!(targets(0.3, 0), targets(0.3, 1), "drawn anew for each epoch");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Position {
     pub sequence: usize,
     pub length: Length,
     pub learning_rate: f64,
+    #[serde(default = "all")]
+    pub prompt_share: f64,
     /// Steps taken.
     pub steps: u64,
     /// The pass over the text, from 0, and the next batch in it.
@@ -33,6 +35,11 @@ pub struct Position {
     /// Seconds of training so far.
     pub seconds: f64,
     pub tokens: u64,
+}
+
+/// The share of prompts learnt by runs begun before there was a choice.
+fn all() -> f64 {
+    1.0
 }
 
 const KEY: &str = "tiller_training";

@@ -81,6 +81,7 @@ pub fn run(
             sequence: args.sequence,
             length: args.length(),
             learning_rate: args.learning_rate,
+            prompt_share: args.prompt_share,
             steps: 0,
             epoch: 0,
             next_batch: 0,
@@ -159,7 +160,11 @@ pub fn train(
     mut after: impl FnMut(Step<'_>) -> Result<bool>,
 ) -> Result<Option<f64>> {
     let mut progress = Progress::new(position.length);
-    let mut epoch = Epoch::new(documents, position.sequence, position.seed, position.epoch);
+    let pass = |position: &Position| {
+        let Position { sequence, seed, epoch, prompt_share, .. } = *position;
+        Epoch::new(documents, sequence, seed, epoch).with_prompt_share(prompt_share, seed, epoch)
+    };
+    let mut epoch = pass(position);
     let warm_up_steps = match position.length {
         schedule::Length::Steps(all) => (all / 20).clamp(1, 100),
         schedule::Length::Minutes(_) => 50,
@@ -169,7 +174,7 @@ pub fn train(
         if position.next_batch >= epoch.batches(position.batch) {
             position.epoch += 1;
             position.next_batch = 0;
-            epoch = Epoch::new(documents, position.sequence, position.seed, position.epoch);
+            epoch = pass(position);
         }
         let batch = epoch.batch(position.next_batch, position.batch);
         let fraction = position.length.fraction(position.steps, position.seconds);
@@ -245,6 +250,7 @@ fn same_run(args: &BaseArgs, position: &Position, fingerprint: &str, path: &Path
             (position.batch, position.sequence) != (args.batch, args.sequence),
         ),
         ("the seed", position.seed != args.seed),
+        ("the share of prompts", position.prompt_share != args.prompt_share),
     ];
     match differs.iter().find(|(_, differs)| *differs) {
         Some((what, _)) => bail!(

@@ -1,6 +1,7 @@
 //! The guides and scorers at hand for the model in memory: loaded once, used by every reply through
 //! twins that share their weights, dropped when no plan names them any more.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,12 +33,13 @@ pub struct RecipeGuide {
 #[derive(Default)]
 pub struct GuideShelf {
     loaded: Vec<Loaded>,
+    /// Score heads by the path a plan names.
+    heads: BTreeMap<PathBuf, ValueHead>,
 }
 
 struct Loaded {
     path: PathBuf,
     model: Model,
-    head: Option<ValueHead>,
 }
 
 /// The guides of one reply.
@@ -76,15 +78,25 @@ impl GuideShelf {
         scene: &Scene<'_>,
     ) -> Result<Cast> {
         plan.check_guidance()?;
-        let named = named(&plan.guidance, &scene.base.facts.path);
+        let scorer = plan.guidance.scorer_in_play();
+        self.heads.retain(|path, _| Some(path) == scorer);
+        if let Some(path) = scorer
+            && !self.heads.contains_key(path)
+        {
+            self.heads.insert(path.clone(), loader.open_value_head(path)?);
+        }
+        let trunk = scorer.map(|path| self.trunk_of(path, &scene.base.facts));
+        let named = named(&plan.guidance, trunk.as_ref(), &scene.base.facts.path);
         self.loaded.retain(|loaded| named.contains(&loaded.path));
         for path in &named {
             if self.find(path).is_none() {
                 match load(path, loader, options, scene.goes_on) {
                     Ok(model) => {
-                        self.loaded.push(Loaded { path: path.clone(), model, head: None });
+                        self.loaded.push(Loaded { path: path.clone(), model });
                     }
-                    Err(error) if is_used(&plan.guidance, path) => return Err(error),
+                    Err(error) if is_used(&plan.guidance, trunk.as_ref(), path) => {
+                        return Err(error);
+                    }
                     Err(error) => tracing::warn!("a guide that is off was passed over: {error:#}"),
                 }
             }
@@ -108,7 +120,7 @@ impl GuideShelf {
             }
         }
         if let Some(path) = plan.guidance.scorer_in_play() {
-            let handle = self.value(path, loader, scene, &mut cast)?;
+            let handle = self.value(path, scene, &mut cast)?;
             cast.value = Some((path.clone(), handle));
         }
         cast.room = cast.room.saturating_sub(scene.opening.len() + 1);
@@ -191,21 +203,31 @@ impl GuideShelf {
         Ok(Arc::new(Mutex::new(made)))
     }
 
-    fn value(
-        &mut self,
-        path: &Path,
-        loader: &dyn Loader,
-        scene: &Scene<'_>,
-        cast: &mut Cast,
-    ) -> Result<ValueHandle> {
-        let head = match self.find(path).and_then(|loaded| loaded.head.clone()) {
-            Some(head) => head,
-            None => loader.open_value_head(path)?,
-        };
-        if let Some(loaded) = self.loaded.iter_mut().find(|loaded| loaded.path == path) {
-            loaded.head = Some(head.clone());
+    /// Where the model lies that a scorer's head reads: the scorer itself, or what its file names;
+    /// the base where it is that.
+    fn trunk_of(&self, scorer: &Path, base: &ModelFacts) -> PathBuf {
+        match self.heads.get(scorer).and_then(ValueHead::trunk) {
+            None => scorer.to_path_buf(),
+            Some(facts) if facts.trunk_fingerprint == base.fingerprint => base.path.clone(),
+            Some(facts) => facts.trunk_path.clone(),
         }
-        let trunk = self.model(path, scene)?;
+    }
+
+    fn value(&self, path: &Path, scene: &Scene<'_>, cast: &mut Cast) -> Result<ValueHandle> {
+        let head = self.heads.get(path).cloned().context("the scorer's head is not read")?;
+        let trunk = self.model(&self.trunk_of(path, &scene.base.facts), scene)?;
+        if let Some(made_for) = head.trunk()
+            && made_for.trunk_fingerprint != trunk.facts.fingerprint
+        {
+            let what = format!(
+                "this scorer was made with {} ({}), and {} ({}) lies there now",
+                made_for.trunk_name,
+                made_for.trunk_fingerprint,
+                trunk.facts.name,
+                trunk.facts.fingerprint
+            );
+            return Err(Problem::new(what).at(path).hint("train it again on that model").into());
+        }
         if head.width() != trunk.runner.hidden_size() {
             let (width, hidden) = (head.width(), trunk.runner.hidden_size());
             let what = format!("its score head reads {width} numbers and the model gives {hidden}");
@@ -346,17 +368,17 @@ fn side(
 }
 
 /// Whether a reply needs this model from its first token on.
-fn is_used(guidance: &GuidancePlan, path: &PathBuf) -> bool {
+fn is_used(guidance: &GuidancePlan, trunk: Option<&PathBuf>, path: &PathBuf) -> bool {
     let named = |pair: &GuidePair| [&pair.tuned, &pair.untuned].contains(&&Some(path.clone()));
-    guidance.scorer_in_play() == Some(path) || guidance.pairs_in_play().any(named)
+    trunk == Some(path) || guidance.pairs_in_play().any(named)
 }
 
 /// Every model a plan names beside the base, once.
-fn named(guidance: &GuidancePlan, base: &Path) -> Vec<PathBuf> {
+fn named(guidance: &GuidancePlan, trunk: Option<&PathBuf>, base: &Path) -> Vec<PathBuf> {
     let mut named: Vec<PathBuf> = Vec::new();
     let pairs = guidance.pairs.iter();
     let models = pairs.flat_map(|pair| [pair.tuned.as_ref(), pair.untuned.as_ref()]).flatten();
-    for path in models.chain(guidance.scorer_in_play()) {
+    for path in models.chain(trunk) {
         if path != base && !named.contains(path) {
             named.push(path.clone());
         }

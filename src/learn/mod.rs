@@ -9,5 +9,6 @@ pub mod preference;
 pub mod reward;
 pub mod saved;
 pub mod text;
+pub mod value;
 
 pub use crate::platform::random;

@@ -5,7 +5,9 @@ use std::io::{IsTerminal, Write};
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::learn::{base, preference, reward, text};
+use crate::learn::{base, preference, reward, text, value};
+use crate::model::load::Checkpoints;
+use crate::model::{LoadOptions, Loader};
 use crate::platform::{Cancelled, interrupt};
 
 /// What can be learnt.
@@ -17,6 +19,8 @@ pub enum LearnVerb {
     Vector(Box<preference::VectorArgs>),
     /// Learn to tell good answers from bad ones: a reward adapter, or a reward model of its own.
     Reward(Box<reward::RewardArgs>),
+    /// Learn the head of a prefix scorer from texts with final rewards.
+    Value(Box<value::ValueArgs>),
     /// Write conversations to train on, out of a folder of topics.
     Text(text::TextArgs),
 }
@@ -35,6 +39,14 @@ pub fn run(verb: LearnVerb) -> Result<()> {
         LearnVerb::Reward(args) => {
             interrupt::watch();
             reward::run(&args, interrupt::pressed, progress_lines()).map(|_| ())
+        }
+        LearnVerb::Value(args) => {
+            interrupt::watch();
+            args.check()?;
+            let goes_on = &mut |_, _| !interrupt::pressed();
+            Checkpoints.load(&args.trunk, &LoadOptions::default(), goes_on).and_then(|model| {
+                value::run(&args, model, interrupt::pressed, progress_lines()).map(|_| ())
+            })
         }
         LearnVerb::Text(args) => text::run(&args, |line| eprintln!("{line}")),
     };

@@ -1,6 +1,8 @@
 //! The head of a prefix scorer (FUDGE form): a linear map from the final hidden state to the value
 //! of the text so far (IVG, arXiv 2409.17819, spec section 4.1).
 
+mod file;
+
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -9,15 +11,21 @@ use super::checkpoint::Checkpoint;
 use super::vector::values::widen;
 use crate::platform::Problem;
 
+pub use file::{HeadFacts, write};
+
 /// The tensor that makes a checkpoint a prefix scorer.
 pub const SCORE_HEAD: &str = "score_head.weight";
 
-/// A linear head without bias on the final hidden state.
+/// A linear head on the final hidden state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueHead {
     /// `[outputs, width]`, f32.
     weight: Vec<f32>,
     width: usize,
+    /// Added to every output; it tells no candidates apart, but makes values rewards.
+    bias: f32,
+    /// The model it reads, where it is a file of its own.
+    trunk: Option<HeadFacts>,
 }
 
 impl ValueHead {
@@ -27,12 +35,23 @@ impl ValueHead {
     /// When the weight is not `[vocabulary, width]`.
     pub fn vocabulary(weight: Vec<f32>, width: usize) -> Result<Self> {
         ensure!(width > 0 && !weight.is_empty() && weight.len().is_multiple_of(width), "no head");
-        Ok(Self { weight, width })
+        Ok(Self { weight, width, bias: 0.0, trunk: None })
     }
 
     /// A single output: the value of the prefix whose last token the state is of.
     pub fn scalar(weight: Vec<f32>) -> Self {
-        Self { width: weight.len(), weight }
+        Self::scalar_with_bias(weight, 0.0)
+    }
+
+    /// The same, and what is added to it.
+    pub fn scalar_with_bias(weight: Vec<f32>, bias: f32) -> Self {
+        Self { width: weight.len(), weight, bias, trunk: None }
+    }
+
+    /// The model it was made for, where it is a file of its own; else that is the checkpoint it is
+    /// part of.
+    pub fn trunk(&self) -> Option<&HeadFacts> {
+        self.trunk.as_ref()
     }
 
     /// Columns of the hidden state it reads.
@@ -53,12 +72,12 @@ impl ValueHead {
     /// One output for a hidden state of `width` numbers; NaN for an output there is not.
     pub fn output(&self, hidden: &[f32], output: usize) -> f32 {
         let row = self.weight.get(output * self.width..(output + 1) * self.width);
-        row.map_or(f32::NAN, |row| dot(row, hidden))
+        row.map_or(f32::NAN, |row| dot(row, hidden) + self.bias)
     }
 
     /// All outputs for a hidden state.
     pub fn outputs_for<'a>(&'a self, hidden: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
-        self.weight.chunks_exact(self.width).map(|row| dot(row, hidden))
+        self.weight.chunks_exact(self.width).map(|row| dot(row, hidden) + self.bias)
     }
 }
 
@@ -67,12 +86,15 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
 }
 
-/// Reads the head of a prefix scorer: a checkpoint that holds `score_head.weight`, `[vocabulary,
-/// hidden]` or `[1, hidden]`.
+/// Reads the head of a prefix scorer: a file `learn value` wrote, or a checkpoint that holds
+/// `score_head.weight`, `[vocabulary, hidden]` or `[1, hidden]`.
 ///
 /// # Errors
 /// When there is none, or its shape is not that of the model.
 pub fn open(path: &Path) -> Result<ValueHead> {
+    if let Some(head) = file::read(path)? {
+        return Ok(head);
+    }
     let checkpoint = Checkpoint::open(path)?;
     let Some(tensor) = checkpoint.tensors.get(SCORE_HEAD) else {
         let what = format!("this model holds no {SCORE_HEAD}, so it is no prefix scorer");
@@ -93,7 +115,7 @@ pub fn open(path: &Path) -> Result<ValueHead> {
         let what = format!("{SCORE_HEAD} holds {wrong}");
         return Err(Problem::new(what).at(path).hint("train the scorer again").into());
     }
-    Ok(ValueHead { weight, width })
+    Ok(ValueHead { weight, width, bias: 0.0, trunk: None })
 }
 
 fn wrong_shape(path: &Path, shape: &[usize], hidden: u64) -> anyhow::Error {

@@ -32,8 +32,8 @@ pub enum Request {
     /// Say what a vector's file or a LoRA adapter's folder is; answered by
     /// `Event::VectorInspected`.
     InspectVector { path: PathBuf },
-    /// Say whether a path that was handed over is a model or a vector; answered by
-    /// `Event::Identified`.
+    /// Say whether a path that was handed over is a model, a vector or a reward adapter; answered
+    /// by `Event::Identified`.
     Identify { path: PathBuf },
     /// Say what a reward adapter's file is; answered by `Event::RewardInspected`. A plan that names
     /// it puts it beside the model when the next reply begins.

@@ -66,6 +66,9 @@ pub struct ModelFacts {
     /// The vectors that came with it.
     #[serde(default)]
     pub vectors: Vec<PathBuf>,
+    /// The reward adapters that came with it.
+    #[serde(default)]
+    pub rewards: Vec<PathBuf>,
     /// Family parameters worth showing, name and value.
     pub details: Vec<(String, String)>,
 }

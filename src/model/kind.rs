@@ -1,15 +1,17 @@
-//! What a path that was handed to the program holds, by a look at names and headers: a model or an
-//! alignment vector.
+//! What a path that was handed to the program holds, by a look at names and headers: a model, an
+//! alignment vector or a reward adapter.
 
 use std::path::Path;
 
-use super::vector;
+use super::{reward, vector};
 
 /// What a file or a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// One of our files, a LoRA adapter's folder, or a file out of one.
     Vector,
+    /// A reward adapter's file.
+    Reward,
     /// Anything else: opening it as a model says what is wrong with it.
     Model,
 }
@@ -20,7 +22,13 @@ impl FileKind {
         let is_checkpoint = path.join("config.json").is_file();
         let is_adapter = vector::is_of_adapter(path)
             || (path.is_dir() && !is_checkpoint && vector::holds_adapter(path));
-        if is_adapter || vector::is_vector(path) { Self::Vector } else { Self::Model }
+        if is_adapter || vector::is_vector(path) {
+            Self::Vector
+        } else if reward::file::is_adapter(path) {
+            Self::Reward
+        } else {
+            Self::Model
+        }
     }
 }
 
@@ -31,11 +39,12 @@ mod tests {
     use crate::model::vector::{Facts, Vector};
 
     #[test]
-    fn vectors_and_adapters_are_told_from_models() {
+    fn vectors_and_adapters_are_told_from_models_and_from_rewards() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         file::write(&at("a.safetensors"), &Vector::default(), &Facts::default(), Precision::F32)
             .unwrap();
+        reward::file::write(&at("civil.safetensors"), &reward::Adapter::default()).unwrap();
         for (name, text) in [
             ("model/config.json", "{}"),
             ("model/adapters/one/adapter_config.json", "{}"),
@@ -50,6 +59,7 @@ mod tests {
         for name in ["a.safetensors", "calm", "calm/adapter_config.json", "checkpoints"] {
             assert_eq!(FileKind::of(&at(name)), FileKind::Vector, "{name}");
         }
+        assert_eq!(FileKind::of(&at("civil.safetensors")), FileKind::Reward);
         for name in ["model", "notes.safetensors", "weights.gguf", "nowhere"] {
             assert_eq!(FileKind::of(&at(name)), FileKind::Model, "{name}");
         }

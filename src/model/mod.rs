@@ -1,5 +1,6 @@
 //! Checkpoints, configs, tokenizer, chat template, decoder, linear layers, KV cache, devices.
 
+pub mod beside;
 pub mod chat_template;
 pub mod checkpoint;
 pub mod decoder;

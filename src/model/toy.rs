@@ -427,7 +427,8 @@ impl Loader for ToyLoader {
             stored_as: "nothing".into(),
             held_as: "f32".into(),
             device: "CPU".into(),
-            vectors: super::vector::beside(path),
+            vectors: super::beside::vectors(path),
+            rewards: super::beside::rewards(path),
             ..ModelFacts::default()
         })
     }

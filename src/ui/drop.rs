@@ -21,6 +21,6 @@ pub fn drop_ui(context: &Context) {
     let inside = card.shrink(space::S);
     painter.rect_stroke(inside, radius - 4.0, edge, egui::StrokeKind::Inside);
     let font = egui::FontId::proportional(16.0);
-    let text = "Drop to open a model or add a vector";
+    let text = "Drop a model, a vector or a reward adapter";
     painter.text(card.center(), Align2::CENTER_CENTER, text, font, colors.text_strong);
 }

@@ -124,7 +124,6 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     });
     let own = window.chat.system_prompt.as_deref();
     let lines = trajectories(&window.chat, window.reply.as_ref());
-    let reward = window.chat.plan.reward.as_ref();
     let recommended = window.engine.model.as_ref().and_then(|model| model.recommended.as_ref());
     // Its dialog says how far a vector is that is being made.
     let is_said = matches!(window.panels.dialog, Some(Dialog::Making));
@@ -149,8 +148,8 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         },
         reward: RewardView {
             plan: &window.chat.plan,
-            known: reward.and_then(|reward| window.rewards.get(&reward.path)),
-            has_model: window.engine.model.is_some(),
+            known: &window.rewards,
+            model: window.engine.model.as_deref(),
             is_replying: window.reply.is_some(),
             trajectories: &lines,
         },

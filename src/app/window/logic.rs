@@ -36,7 +36,7 @@ impl eframe::App for Window {
         self.count(context);
         self.note_place(context);
         self.look_at_vectors();
-        self.look_at_reward();
+        self.look_at_rewards();
         self.keep_what_is_quiet();
     }
 
@@ -123,6 +123,7 @@ impl Window {
             Event::VectorAdded(facts) => self.put_checked_vector(&facts.path),
             Event::VectorFailed { path, message } => self.refuse_vector(path, message),
             Event::Identified { path, kind: FileKind::Vector } => self.add_vector(&path),
+            Event::Identified { path, kind: FileKind::Reward } => self.add_reward(&path),
             Event::Identified { path, kind: FileKind::Model } => {
                 self.run(Command::OpenModel(path));
             }

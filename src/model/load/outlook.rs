@@ -5,10 +5,10 @@ use anyhow::Result;
 use candle_core::Device;
 
 use super::text::folds_system;
+use crate::model::beside;
 use crate::model::chat_template::ChatTemplate;
 use crate::model::checkpoint::{Checkpoint, describe};
 use crate::model::decoder::DecoderSpec;
-use crate::model::vector;
 use crate::model::weights::{self, Matrix, WeightForm};
 use crate::model::{DoesNotFit, LoadOptions, ModelFacts};
 use crate::platform::Problem;
@@ -74,7 +74,8 @@ pub fn outlook_of(checkpoint: &Checkpoint, spec: DecoderSpec) -> Result<Outlook>
     let mut facts = describe(checkpoint);
     facts.context_length = spec.context_length;
     facts.family = spec.family.name().to_owned();
-    facts.vectors = vector::beside(&checkpoint.path);
+    facts.vectors = beside::vectors(&checkpoint.path);
+    facts.rewards = beside::rewards(&checkpoint.path);
     // One that cannot be read is told of when the model is loaded.
     if let Ok(Some(template)) = ChatTemplate::from_checkpoint(checkpoint)
         && folds_system(&template)

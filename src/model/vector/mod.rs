@@ -6,7 +6,6 @@
 mod about;
 pub mod algebra;
 pub mod bake;
-mod beside;
 pub mod extract;
 mod facts;
 pub mod file;
@@ -23,7 +22,6 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 
 pub use about::{About, about};
-pub use beside::beside;
 pub use facts::{Calibration, Facts, Kind, SweepPoint};
 pub use fingerprint::fingerprint;
 pub use import::import;

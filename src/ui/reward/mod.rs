@@ -1,27 +1,23 @@
 //! The part of the right panel about rewards: which adapter predicts them, how much they decide,
 //! and a plot of them over the reply, one line per version.
 
+mod offer;
 mod plot;
+mod setting;
 mod trajectory;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use egui::{Align, Layout, RichText, Ui};
 
 use super::command::Command;
-use super::controls::{self, Weight};
 use super::icons::{self, Icon};
 use super::theme::{self, space, tokens};
 use super::vectors::file_name;
+use crate::model::ModelFacts;
 use crate::model::reward::Facts;
-use crate::steer::reward::MOST_CANDIDATES;
-use crate::steer::{Plan, RewardSetting};
+use crate::steer::Plan;
 pub use trajectory::Trajectory;
-
-/// The strongest the slider goes; a plan may say more.
-const SLIDER_END: f32 = 8.0;
-/// The gate's probability when it is switched on.
-const USUAL_GATE: f32 = 0.9;
 
 /// What is known of an adapter's file.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,9 +32,8 @@ pub enum KnownReward {
 /// What is drawn.
 pub struct RewardView<'a> {
     pub plan: &'a Plan,
-    /// Of the plan's adapter.
-    pub known: Option<&'a KnownReward>,
-    pub has_model: bool,
+    pub known: &'a KnownRewards,
+    pub model: Option<&'a ModelFacts>,
     /// A reply is being made: nothing that would start another is offered.
     pub is_replying: bool,
     /// The versions of the last reply that have rewards.
@@ -48,17 +43,18 @@ pub struct RewardView<'a> {
 /// Draws the part.
 pub fn reward_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>) {
     let mut plan = view.plan.clone();
+    let known = view.plan.reward.as_ref().and_then(|reward| view.known.get(&reward.path));
     heading_ui(ui, view, commands);
     match &mut plan.reward {
-        None => offer_ui(ui, view, commands),
-        Some(setting) => setting_ui(ui, setting, view.known),
+        None => offer::offer_ui(ui, view, commands),
+        Some(setting) => setting::setting_ui(ui, setting, known),
     }
     if plan != *view.plan {
         commands.push(Command::SetPlan(plan));
     }
     if !view.trajectories.is_empty() {
         ui.add_space(space::S);
-        let unit = match view.known {
+        let unit = match known {
             Some(KnownReward::Facts(facts)) => facts.deviation.map(|unit| unit.value),
             _ => None,
         };
@@ -84,96 +80,18 @@ fn heading_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>) {
     });
 }
 
-/// What there is to do without an adapter.
-fn offer_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>) {
-    weak(
-        ui,
-        "An adapter predicts what a reply is worth, token by token, in the pass that makes it",
-    );
-    ui.add_space(space::XS);
-    let choose = controls::wide_button(ui, Some(Icon::Plus), "Add reward adapter…", Weight::Quiet);
-    if choose.on_hover_text("A file made with `tiller learn reward` for this model").clicked() {
-        commands.push(Command::ChooseReward);
-    }
-    if view.has_model {
-        weak(ui, "None for this model yet? Learn one with tiller learn reward");
-    }
-}
-
-fn setting_ui(ui: &mut Ui, setting: &mut RewardSetting, known: Option<&KnownReward>) {
-    let (name, has_unit) = match known {
-        Some(KnownReward::Facts(facts)) => (name_of(facts, setting), facts.deviation.is_some()),
-        _ => (file_name(&setting.path), false),
-    };
-    let label = egui::Label::new(RichText::new(&name).size(14.0)).truncate();
-    ui.add(label).on_hover_text(details(known, &setting.path));
+/// What the person calls it, or its file's name.
+fn name_of(known: Option<&KnownReward>, path: &Path) -> String {
     match known {
-        Some(KnownReward::Refused(why)) => {
-            let color = tokens(ui).warning;
-            ui.horizontal_top(|ui| {
-                icons::show(ui, Icon::Warning, 14.0, color);
-                ui.add(egui::Label::new(RichText::new(why).small().color(color)).wrap());
-            });
+        Some(KnownReward::Facts(facts)) if !facts.name.trim().is_empty() => {
+            facts.name.trim().to_owned()
         }
-        Some(KnownReward::Facts(_)) if !has_unit => {
-            weak(ui, "Its rewards have no measured deviation: they are shown and decide nothing");
-        }
-        _ => {}
-    }
-    ui.add_enabled_ui(has_unit || setting.strength != 0.0, |ui| {
-        let color = tokens(ui).text_weak;
-        let said = match setting.strength {
-            0.0 => "Strength: off, rewards are only shown".to_owned(),
-            strength => format!("Strength: {strength:.2} logits per deviation"),
-        };
-        ui.label(RichText::new(said).small().color(color));
-        let mut strength = setting.strength;
-        let end = SLIDER_END.max(strength);
-        let slider = egui::Slider::new(&mut strength, 0.0..=end).show_value(false).step_by(0.05);
-        let slider = controls::slider(ui, slider).accessible_name("Reward strength");
-        if slider.changed() {
-            setting.strength = strength;
-        }
-        if setting.strength != 0.0 {
-            candidates_ui(ui, setting);
-        }
-    });
-}
-
-/// How many are scored, and where none are.
-fn candidates_ui(ui: &mut Ui, setting: &mut RewardSetting) {
-    ui.horizontal(|ui| {
-        ui.label(RichText::new("Candidates").small());
-        let drag = egui::DragValue::new(&mut setting.candidates).range(1..=MOST_CANDIDATES);
-        let hover = "How many of the likeliest tokens are scored in one pass; more is slower";
-        ui.add(drag).on_hover_text(hover).accessible_name("Reward candidates");
-        let mut gated = setting.gate.is_some();
-        let check = controls::outlined(ui, |ui| ui.checkbox(&mut gated, "Only when unsure"));
-        let hover = "Score nothing where the model is sure of its token: faster, and Tiller's own \
-                     addition to the method";
-        if check.on_hover_text(hover).changed() {
-            setting.gate = gated.then_some(USUAL_GATE);
-        }
-        if let Some(gate) = &mut setting.gate {
-            let mut percent = f64::from(*gate) * 100.0;
-            let drag = egui::DragValue::new(&mut percent).range(1.0..=100.0).suffix(" %");
-            let response = ui.add(drag).accessible_name("Sure from");
-            if response.on_hover_text("Sure from this probability on").changed() {
-                *gate = (percent / 100.0) as f32;
-            }
-        }
-    });
-}
-
-fn name_of(facts: &Facts, setting: &RewardSetting) -> String {
-    match facts.name.trim() {
-        "" => file_name(&setting.path),
-        name => name.to_owned(),
+        _ => file_name(path),
     }
 }
 
 /// Everything worth telling of an adapter, a line each.
-fn details(known: Option<&KnownReward>, path: &std::path::Path) -> String {
+fn details(known: Option<&KnownReward>, path: &Path) -> String {
     let mut lines = vec![path.display().to_string()];
     match known {
         Some(KnownReward::Facts(facts)) => {

@@ -1,7 +1,11 @@
 //! Rewards in the window: an adapter put on and taken off, the ribbon, the plot, what decides.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use egui_kittest::SnapshotOptions;
 use tiller::engine::Recipe;
+use tiller::model::reward::{Adapter, file};
 use tiller::model::toy::ToyOptions;
 use tiller::session::{Settings, Theme};
 use tiller::steer::Plan;
@@ -71,6 +75,50 @@ fn an_adapter_of_another_model_is_refused_and_one_without_a_unit_only_shows() {
     stage.click("Add reward adapter…");
     stage.until("it is shown", |stage| stage.sees("Remove reward adapter"));
     assert!(stage.shows("no measured deviation"), "{}", stage.text());
+}
+
+/// A file that says it is an adapter; the toy looks no further than its name.
+fn adapter(folder: &Path, name: &str) -> std::path::PathBuf {
+    std::fs::create_dir_all(folder).unwrap();
+    let path = folder.join(name).with_extension("safetensors");
+    file::write(&path, &Adapter::default()).unwrap();
+    path
+}
+
+#[test]
+fn an_adapter_that_came_with_the_model_is_listed_and_shown_by_one_click() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let model = folder.path().join("bundled");
+    adapter(&model.join("rewards"), "civil");
+    adapter(&model.join("rewards"), "stranger");
+    let mut stage = Stage::reopen(Setup::without_model(), folder);
+    assert!(!stage.shows("Show rewards of"));
+    stage.drop_files(&[model]);
+    stage.until("they are listed", |stage| {
+        stage.sees("Show rewards of civil") && stage.shows("Show rewards of stranger")
+    });
+    assert!(!stage.sees("Remove reward adapter"), "nothing is shown unasked");
+    stage.click("Show rewards of stranger");
+    assert!(!stage.sees("Remove reward adapter"), "it was made with another model");
+    stage.click("Show rewards of civil");
+    assert!(stage.sees("Remove reward adapter") && stage.sees("civil"), "{}", stage.text());
+    stage.talk("Hello");
+    assert!(stage.shows("Predicted reward, "), "{}", stage.text());
+    stage.click("Remove reward adapter");
+    assert!(stage.sees("Show rewards of civil"));
+}
+
+#[test]
+fn an_adapter_dropped_on_the_window_shows_its_rewards() {
+    let mut stage = Stage::new();
+    let civil = adapter(stage.path(), "civil");
+    let stranger = adapter(stage.path(), "stranger");
+    stage.drop_files(&[stranger]);
+    stage.until("it is refused", |stage| stage.shows("made with another model"));
+    assert!(stage.sees("Add reward adapter…") && stage.sees("Ready"));
+    stage.drop_files(&[civil]);
+    stage.until("it is shown", |stage| stage.sees("Remove reward adapter"));
+    assert!(stage.sees("civil") && stage.shows("Strength: off"), "{}", stage.text());
 }
 
 fn picture(name: &str, theme: Theme) {

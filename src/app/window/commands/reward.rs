@@ -44,10 +44,14 @@ impl Window {
         self.set_plan(plan);
     }
 
-    /// Has the plan's adapter looked at when nothing is known of it yet.
-    pub(in crate::app::window) fn look_at_reward(&mut self) {
-        let path = self.chat.plan.reward.as_ref().map(|reward| &reward.path);
-        if let Some(path) = path.filter(|path| !self.rewards.contains_key(*path)).cloned() {
+    /// Has the plan's adapter and those that came with the model looked at, when nothing is known of
+    /// them yet.
+    pub(in crate::app::window) fn look_at_rewards(&mut self) {
+        let came = self.engine.model.iter().flat_map(|model| &model.rewards);
+        let paths = self.chat.plan.reward.iter().map(|reward| &reward.path).chain(came);
+        let is_new = |path: &&PathBuf| !self.rewards.contains_key(*path);
+        let new: Vec<PathBuf> = paths.filter(is_new).cloned().collect();
+        for path in new {
             self.rewards.insert(path.clone(), KnownReward::Reading);
             self.tell(Request::InspectReward { path });
         }

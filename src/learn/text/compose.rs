@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::coined;
 use super::expert::{Domain, Expert, Level};
 use super::held_out::{self, QuestionHash};
 use super::source::{Place, Source, Topic, slots_of};
@@ -176,16 +177,30 @@ impl<'a> Composer<'a> {
         let mut out = text.to_owned();
         for slot in slots_of(text) {
             if !filled.contains_key(slot)
-                && let Some(value) =
-                    self.source.slots.get(slot).and_then(|values| self.draws.pick(values))
+                && let Some(value) = self.value(slot)
             {
-                filled.insert(slot.to_owned(), value.clone());
+                filled.insert(slot.to_owned(), value);
             }
             if let Some(value) = filled.get(slot) {
                 out = out.replace(&format!("{{{slot}}}"), value);
             }
         }
         out
+    }
+
+    /// A word for a slot; the slots in it are filled in their turn.
+    fn value(&mut self, slot: &str) -> Option<String> {
+        if slot == coined::SLOT {
+            return Some(coined::word(&mut self.draws));
+        }
+        let source = self.source;
+        let mut value = self.draws.pick(source.slots.get(slot)?)?.clone();
+        loop {
+            let inner = slots_of(&value).next().map(str::to_owned);
+            let Some(inner) = inner else { return Some(value) };
+            let word = self.value(&inner)?;
+            value = value.replacen(&format!("{{{inner}}}"), &word, 1);
+        }
     }
 
     /// A question as it might be typed: often exactly so, sometimes without capitals or the last

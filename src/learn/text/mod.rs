@@ -1,6 +1,7 @@
 //! Writing conversations to train on: a hand-written source of topics, and the composition that
 //! varies it. The same source and seed give the same text, byte for byte.
 
+mod coined;
 mod compose;
 mod expert;
 pub mod held_out;

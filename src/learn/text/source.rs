@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::coined;
 use super::expert::{self, Detail, Domain, Expert};
 use crate::platform::Problem;
 
@@ -158,12 +159,29 @@ impl Source {
                 }
             }
         }
+        self.check_slots()?;
         self.check_experts(&mut trained, &mut held_out)?;
         for (name, question) in held_out {
             ensure!(
                 !trained.contains(&question),
                 "topic `{name}`: the held-out question `{question}` is trained on"
             );
+        }
+        Ok(())
+    }
+
+    /// Slots within a slot's values must be filled by words, and so come to an end.
+    fn check_slots(&self) -> Result<()> {
+        let plain = |slot: &str| {
+            let values = self.slots.get(slot);
+            slot == coined::SLOT
+                || values.is_some_and(|values| values.iter().all(|v| slots_of(v).next().is_none()))
+        };
+        for (slot, values) in &self.slots {
+            ensure!(!values.is_empty(), "there is nothing to fill {{{slot}}} with");
+            for inner in values.iter().flat_map(|value| slots_of(value)) {
+                ensure!(plain(inner), "{{{slot}}}: nothing but words may fill {{{inner}}}");
+            }
         }
         Ok(())
     }
@@ -253,11 +271,17 @@ mod tests {
     fn mistakes_in_the_source_are_found() {
         let topic = "[[topic]]\nname = 'a'\nask = ['Why?']\nsay = ['So.']\n";
         assert!(parse(topic).is_ok());
+        assert!(
+            parse(&format!("slots.a = ['{{coined}} of {{b}}']\nslots.b = ['x']\n{topic}")).is_ok()
+        );
         for (bad, why) in [
             (format!("{topic}{topic}"), "twice"),
             (topic.replace("So.", "So, {who}."), "who"),
             (topic.replace("say", "held_out = ['why']\nsay"), "held-out"),
             (topic.replace("['So.']", "[]"), "empty"),
+            (format!("slots.a = ['{{b}}']\n{topic}"), "{b}"),
+            (format!("slots.a = ['{{a}}']\n{topic}"), "{a}"),
+            (format!("slots.a = []\n{topic}"), "{a}"),
             (String::new(), "no topic"),
         ] {
             let error = parse(&bad).unwrap_err().to_string();

@@ -49,6 +49,10 @@ pub struct VectorArgs {
     /// How strongly the reference holds: the b of both losses.
     #[arg(long, default_value_t = 0.1)]
     pub b: f64,
+    /// Weight of the chosen answer's mean negative log-likelihood beside the preference (Pang et
+    /// al. 2024, eq. 2): a preference alone may make both answers less likely, and a third rise.
+    #[arg(long, default_value_t = 0.0)]
+    pub nll_weight: f64,
     /// Train all weights rather than thin factors; the vector holds full differences.
     #[arg(long)]
     pub full: bool,
@@ -109,6 +113,7 @@ impl VectorArgs {
             domain: None,
             objective: Objective::default(),
             b: 0.1,
+            nll_weight: 0.0,
             full: false,
             rank: 16,
             alpha: None,
@@ -165,6 +170,9 @@ impl VectorArgs {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         for (name, fine) in [
             ("--b must be more than 0", positive(self.b)),
+            ("--nll-weight must be 0 or more", {
+                self.nll_weight >= 0.0 && self.nll_weight.is_finite()
+            }),
             ("--rank must be at least 1", self.rank > 0),
             ("--alpha must be a number other than 0", {
                 self.alpha().is_finite() && self.alpha() != 0.0

@@ -53,9 +53,13 @@ fn how_made(args: &VectorArgs, data: &Data, after: &Standing) -> String {
         true => "all weights".to_owned(),
         false => format!("LoRA of rank {} and alpha {}", args.rank, args.alpha()),
     };
+    let likelihood = match args.nll_weight {
+        0.0 => String::new(),
+        weight => format!(" and likelihood at weight {weight}"),
+    };
     let epochs = if args.epochs == 1 { "epoch" } else { "epochs" };
     format!(
-        "{} with b {}, {what}, learning rate {:e}, {} {epochs} of {} pairs in batches of {}, seed \
+        "{} with b {}{likelihood}, {what}, learning rate {:e}, {} {epochs} of {} pairs in batches of {}, seed \
          {}; of {} held-out pairs {:.1} % preferred",
         args.objective.name(),
         args.b,

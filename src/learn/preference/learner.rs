@@ -196,9 +196,7 @@ impl Learner<'_> {
             for ((lesson, now), was) in
                 some.iter().zip(values.to_vec1::<f32>()?.chunks_exact(2)).zip(known)
             {
-                let gains = [f64::from(now[0] - was[0]), f64::from(now[1] - was[1])];
-                let likelier = now[0] > now[1];
-                let (one, slope) = self.lesson(lesson.aim, gains, likelier, &share);
+                let (one, slope) = self.lesson(lesson, now, was, &share);
                 standing.add(&one, 1.0);
                 slopes.extend(slope.map(|slope| (share.all * slope) as f32));
             }
@@ -225,25 +223,28 @@ impl Learner<'_> {
     /// log-probabilities.
     fn lesson(
         &self,
-        aim: Aim,
-        gains: [f64; 2],
-        likelier: bool,
+        lesson: &Lesson,
+        now: &[f32],
+        was: &[f32],
         share: &Share,
     ) -> (Standing, [f64; 2]) {
         let b = self.args.b;
+        let gains = [f64::from(now[0] - was[0]), f64::from(now[1] - was[1])];
         let yes = |holds: bool, share: f64| if holds { share } else { 0.0 };
-        match aim {
+        match lesson.aim {
             Aim::Prefer => {
                 let margin = gains[0] - gains[1];
                 let (loss, slope) = self.args.objective.loss(margin, b);
+                // The mean over the chosen answer's tokens, so that long ones weigh no more.
+                let per_token = self.args.nll_weight / lesson.pair.answers[0].len().max(1) as f64;
                 let standing = Standing {
-                    loss: share.all * loss,
+                    loss: share.all * (loss - per_token * f64::from(now[0])),
                     accuracy: yes(margin > 0.0, share.preferring),
                     margin: share.preferring * margin,
-                    likelier: yes(likelier, share.preferring),
+                    likelier: yes(now[0] > now[1], share.preferring),
                     drift: 0.0,
                 };
-                (standing, [slope, -slope])
+                (standing, [slope - per_token, -slope])
             }
             Aim::Keep => {
                 let loss: f64 = gains.iter().map(|gain| (b * gain).powi(2)).sum();

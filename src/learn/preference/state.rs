@@ -21,6 +21,8 @@ pub struct Recipe {
     pub pairs_fingerprint: String,
     pub objective: Objective,
     pub b: f64,
+    #[serde(default)]
+    pub nll_weight: f64,
     pub full: bool,
     pub rank: usize,
     pub alpha: f32,
@@ -114,6 +116,7 @@ fn same_run(was: &Recipe, is: &Recipe) -> Result<(), Differs> {
         ("the base model", was.base_fingerprint == is.base_fingerprint),
         ("the set of pairs", was.pairs_fingerprint == is.pairs_fingerprint),
         ("the objective or its b", (was.objective, was.b) == (is.objective, is.b)),
+        ("the weight of likelihood", was.nll_weight == is.nll_weight),
         ("what is trained", factors(was) == factors(is)),
         ("the learning rate", was.learning_rate == is.learning_rate),
         ("the length", (was.epochs, was.batch) == (is.epochs, is.batch)),

@@ -77,11 +77,13 @@ fn arguments(objective: Objective) -> VectorArgs {
 }
 
 #[test]
-fn gradients_are_the_derivatives_of_both_losses_for_factors_and_for_all_weights() {
+fn gradients_are_the_derivatives_of_every_loss_for_factors_and_for_all_weights() {
     let pairs = some_pairs();
     let ids: Vec<&Encoded> = pairs.iter().map(|lesson| &lesson.pair).collect();
     let workers = Workers::new(1).unwrap();
-    for objective in [Objective::Dpo, Objective::Ipo] {
+    for (objective, nll_weight) in
+        [(Objective::Dpo, 0.0), (Objective::Ipo, 0.0), (Objective::Dpo, 1.5)]
+    {
         for network in [network(20), adapted(20)] {
             // Margins of different signs and moderate size.
             let mut reference =
@@ -90,7 +92,7 @@ fn gradients_are_the_derivatives_of_both_losses_for_factors_and_for_all_weights(
                 *value += shift;
             }
             let pairs: Vec<&Lesson> = pairs.iter().collect();
-            let args = arguments(objective);
+            let args = VectorArgs { nll_weight, ..arguments(objective) };
             let learner = Learner { args: &args, network: &network, workers: &workers };
             let loss = || learner.compute(&pairs, &reference, false).unwrap().0.loss;
             let (standing, grads) = learner.compute(&pairs, &reference, true).unwrap();
@@ -230,6 +232,7 @@ fn a_run_taken_up_again_is_the_same_run_bit_for_bit() {
         ("the seed", VectorArgs { seed: 2, ..broken.clone() }),
         ("what is trained", VectorArgs { rank: 2, ..broken.clone() }),
         ("the objective", VectorArgs { objective: Objective::Ipo, ..broken.clone() }),
+        ("the weight of likelihood", VectorArgs { nll_weight: 1.0, ..broken.clone() }),
     ] {
         let error = run(&other, || false, |_| {}).unwrap_err().to_string();
         assert!(error.contains(what) && error.contains(".training"), "{error}");
@@ -314,6 +317,7 @@ fn a_vector_learns_what_holds_at_other_strengths_and_what_is_to_stay() {
         pairs_fingerprint: data.fingerprint(),
         objective: Objective::Dpo,
         b: 1.0,
+        nll_weight: 0.0,
         full: false,
         rank: 4,
         alpha: 4.0,

@@ -130,6 +130,7 @@ fn recipe(args: &VectorArgs, base: &BaseModel, data: &Data) -> Recipe {
         pairs_fingerprint: data.fingerprint(),
         objective: args.objective,
         b: args.b,
+        nll_weight: args.nll_weight,
         full: args.full,
         rank: args.rank,
         alpha: args.alpha(),

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use anyhow::Result;
 use clap::Subcommand;
 
+use super::output::put_line;
 use crate::learn::{base, preference, reward, text, value};
 use crate::model::load::Checkpoints;
 use crate::model::{LoadOptions, Loader};
@@ -38,7 +39,7 @@ pub fn run(verb: LearnVerb) -> Result<()> {
         }
         LearnVerb::Reward(args) => {
             interrupt::watch();
-            reward::run(&args, interrupt::pressed, progress_lines()).map(|_| ())
+            learn_reward(&args)
         }
         LearnVerb::Value(args) => {
             interrupt::watch();
@@ -54,6 +55,14 @@ pub fn run(verb: LearnVerb) -> Result<()> {
         Err(error) if error.is::<Cancelled>() => Ok(()),
         outcome => outcome,
     }
+}
+
+fn learn_reward(args: &reward::RewardArgs) -> Result<()> {
+    if args.estimate {
+        return put_line(&reward::estimate(args, interrupt::pressed)?.phrase());
+    }
+    let mut lines = progress_lines();
+    reward::run(args, interrupt::pressed, |told| lines(&told.to_string())).map(|_| ())
 }
 
 /// Progress lines replace each other on a terminal; elsewhere one in thirty is kept.

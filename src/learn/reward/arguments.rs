@@ -49,6 +49,9 @@ pub struct RewardArgs {
     /// Keep what is computed of the base in this folder while training goes over it again.
     #[arg(long, value_name = "DIR", conflicts_with = "separate")]
     pub cache: Option<PathBuf>,
+    /// Only measure how long it would take, on some of the lessons, and write nothing.
+    #[arg(long, conflicts_with = "separate")]
+    pub estimate: bool,
     /// Take up the run that was left beside what is to be written.
     #[arg(long)]
     pub resume: bool,
@@ -68,6 +71,10 @@ pub struct RewardArgs {
     /// belongs to the base in this form.
     #[arg(long, default_value = "auto")]
     pub weights: String,
+    /// What the base in memory must be rounded to, where somebody waits for the adapter with such a
+    /// one: `ModelFacts::rounded_to`.
+    #[arg(skip)]
+    pub rounded_to: Option<String>,
 }
 
 /// What the inserted stream is made of.
@@ -252,12 +259,14 @@ impl RewardArgs {
             schedule: Schedule::default(),
             context: None,
             cache: None,
+            estimate: false,
             resume: false,
             workers: 1,
             save_every: 60,
             checked: 200,
             device: "cpu".to_owned(),
             weights: "auto".to_owned(),
+            rounded_to: None,
         }
     }
 

@@ -12,6 +12,8 @@ use crate::model::reward::Deviation;
 const CANDIDATES: usize = 10;
 /// Prefixes looked at.
 const PREFIXES: usize = 48;
+/// Passes over whole texts that measuring takes at most.
+pub const PASSES: usize = PREFIXES * (CANDIDATES + 1);
 
 /// The root of the mean variance of the candidates' rewards; `None` when there is no spread at all.
 ///

@@ -12,15 +12,15 @@ use super::objective;
 use super::standing::Standing;
 use super::state::Position;
 use super::texts::{Lesson, Lessons};
+use super::told::Told;
 use crate::learn::base::gradients::Workers;
 use crate::learn::base::optimizer::{AdamW, StepSize, Trained};
-use crate::learn::base::progress::duration;
 use crate::learn::base::schedule;
 use crate::learn::preference::batch::shares;
 use crate::learn::random::Draws;
 
 /// Most positions of one pass; larger batches are computed part by part.
-const MOST_POSITIONS: usize = 4096;
+pub const MOST_POSITIONS: usize = 4096;
 /// Aligned positions that held-out pairs are checked at.
 const CHECKED_PREFIXES: usize = 4;
 
@@ -52,11 +52,15 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// For the terminal.
-    pub fn line(&self) -> String {
-        let (steps, of) = (self.position.steps, self.of);
-        let left = (of - steps) as f64 * self.seconds_per_step;
-        format!("step {steps} of {of}  {}  about {} left", self.standing.phrase(), duration(left))
+    /// What is told of it.
+    pub fn told(&self) -> Told<'static> {
+        let (steps, of, standing) = (self.position.steps, self.of, self.standing);
+        Told::Step {
+            steps,
+            of,
+            standing,
+            seconds_left: (of - steps) as f64 * self.seconds_per_step,
+        }
     }
 }
 
@@ -117,7 +121,8 @@ impl<M: Rewarder> Learner<'_, M> {
         Ok(true)
     }
 
-    fn step_size(&self, steps: u64, of: u64) -> StepSize {
+    /// How far a step goes: a warm-up, then down to nothing.
+    pub fn step_size(&self, steps: u64, of: u64) -> StepSize {
         let warm_up = (of * 3 / 100).clamp(1, 200);
         let fraction = steps as f64 / of as f64;
         StepSize {

@@ -4,6 +4,7 @@
 pub mod arguments;
 mod cache;
 mod deviation;
+pub mod estimate;
 pub mod exchange;
 pub mod inserted;
 pub mod learner;
@@ -15,11 +16,14 @@ pub mod standing;
 pub mod state;
 pub mod stream;
 pub mod texts;
+pub mod told;
 pub mod trainer;
 
 pub use arguments::RewardArgs;
+pub use estimate::{Estimate, estimate};
 pub use run::run;
 pub use standing::Standing;
+pub use told::Told;
 pub use trainer::Outcome;
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use anyhow::{Context, Result};
 use super::arguments::RewardArgs;
 use super::stream::Stream;
 use super::texts::Lessons;
+use super::told::Told;
 use super::trainer::{self, Outcome};
 use super::{deviation, separate};
 use crate::learn::base::optimizer::Trained;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::decoder::DecoderSpec;
 use crate::model::reward::{Initialisation, Start, Training, file};
-use crate::model::{LoadOptions, load};
+use crate::model::{LoadOptions, ModelFacts, load};
 use crate::platform::{Cancelled, Problem};
 
 /// Most tokens of prompt and answer when nothing is said and the model would take more.
@@ -27,45 +28,31 @@ const MOST_TOKENS: usize = 1024;
 pub fn run(
     args: &RewardArgs,
     cancelled: impl Fn() -> bool,
-    mut tell: impl FnMut(&str),
+    mut tell: impl FnMut(Told<'_>),
 ) -> Result<Outcome> {
     args.check()?;
     trainer::clear(args)?;
-    let checkpoint = Checkpoint::open(&args.base)?;
-    let own = DecoderSpec::from_config(&checkpoint.config)?.context_length;
-    let context = args.context.unwrap_or(MOST_TOKENS).min(own);
     if args.separate {
+        let (checkpoint, context) = open(args)?;
         return separate::run(args, checkpoint, context, &cancelled, &mut tell);
     }
-    let options = LoadOptions {
-        device: args.device.clone(),
-        weights: args.weights.clone(),
-        context_length: Some(context + 1),
-    };
-    let outlook = load::outlook(&checkpoint)?;
-    let (decoder, model, language) =
-        load::decoder(&checkpoint, outlook, &options, &mut |_, _| !cancelled())?;
-    let mut lessons = Lessons::read(args.files(), &language, context, &mut tell)?;
-    if let Some(most) = args.most {
-        lessons.keep(most, args.schedule.seed);
-    }
-    let device = decoder.device();
-    let texts = Arc::new(lessons.texts.clone());
     let seed = args.schedule.seed;
-    let stream = Stream::begin(&args.stream, seed, decoder, &checkpoint, &model, texts, &device)?;
+    let Prepared { stream, lessons, model } =
+        prepare(args, &cancelled, &mut |line| tell(Told::Line(line)))?;
     if let Some(folder) = &args.cache {
         let bytes = stream.records.keep_in(folder)?;
-        tell(&format!("the base's activations are kept, {:.1} GB in all", bytes as f64 / 1e9));
+        let said = format!("the base's activations are kept, {:.1} GB in all", bytes as f64 / 1e9);
+        tell(Told::Line(&said));
     }
     let facts = &stream.inserted.facts;
     let trained = serde_json::to_string(&(facts, args.stream.reads_original))?;
     let recipe = trainer::recipe(args, &model.fingerprint, &lessons, trained);
     let go_on = || if cancelled() { Err(Cancelled.into()) } else { Ok(()) };
-    let mut heard = |line: &str| {
+    let mut heard = |told: Told<'_>| {
         if let Some(error) = stream.given_up.lock().take() {
-            tell(&format!("{error:#}; training goes on without"));
+            tell(Told::Line(&format!("{error:#}; training goes on without")));
         }
-        tell(line);
+        tell(told);
     };
     let precision = args.stream.precision(&model.held_as);
     let rounded = |stream: &Stream| stream.round(precision);
@@ -73,7 +60,7 @@ pub fn run(
     if let Some(scale) = lessons.scale {
         stream.rescale(scale)?;
     }
-    heard("measuring the spread of rewards over candidates");
+    heard(Told::Line("measuring the spread of rewards over candidates"));
     let measured = if lessons.held_out.is_empty() { &lessons.training } else { &lessons.held_out };
     let unit = deviation::measure(&stream, &lessons.texts, measured, seed, go_on)?;
     let mut adapter = stream.inserted.adapter(precision)?;
@@ -105,8 +92,57 @@ pub fn run(
         .with_context(|| Problem::new("the adapter cannot be written").at(&args.out))?;
     trainer::finish(&args.out)?;
     let numbers: usize = stream.trained().iter().map(|(_, var)| var.elem_count()).sum();
-    heard(&format!("done: {} with {numbers} numbers", args.out.display()));
+    heard(Told::Line(&format!("done: {} with {numbers} numbers", args.out.display())));
     Ok(outcome)
+}
+
+/// What a stream is trained with.
+pub(super) struct Prepared {
+    pub stream: Stream,
+    pub lessons: Lessons,
+    pub model: ModelFacts,
+}
+
+fn open(args: &RewardArgs) -> Result<(Checkpoint, usize)> {
+    let checkpoint = Checkpoint::open(&args.base)?;
+    let own = DecoderSpec::from_config(&checkpoint.config)?.context_length;
+    Ok((checkpoint, args.context.unwrap_or(MOST_TOKENS).min(own)))
+}
+
+/// Loads the base, reads the lessons and begins the stream.
+pub(super) fn prepare(
+    args: &RewardArgs,
+    cancelled: &impl Fn() -> bool,
+    tell: &mut impl FnMut(&str),
+) -> Result<Prepared> {
+    let (checkpoint, context) = open(args)?;
+    let options = LoadOptions {
+        device: args.device.clone(),
+        weights: args.weights.clone(),
+        context_length: Some(context + 1),
+    };
+    let outlook = load::outlook(&checkpoint)?;
+    let (decoder, model, language) =
+        load::decoder(&checkpoint, outlook, &options, &mut |_, _| !cancelled())?;
+    if let Some(wanted) = args.rounded_to.as_ref().filter(|wanted| **wanted != model.rounded_to) {
+        let said = |form: &str| match form {
+            "" => "as its file has it".to_owned(),
+            form => format!("rounded to {form}"),
+        };
+        let (is, wanted) = (said(&model.rounded_to), said(wanted));
+        let what = format!("the model would be trained with {is} and is to run {wanted}");
+        let hint = "free some memory, or load the model with other weights";
+        return Err(Problem::new(what).at(&args.base).hint(hint).into());
+    }
+    let mut lessons = Lessons::read(args.files(), &language, context, tell)?;
+    if let Some(most) = args.most {
+        lessons.keep(most, args.schedule.seed);
+    }
+    let device = decoder.device();
+    let texts = Arc::new(lessons.texts.clone());
+    let seed = args.schedule.seed;
+    let stream = Stream::begin(&args.stream, seed, decoder, &checkpoint, &model, texts, &device)?;
+    Ok(Prepared { stream, lessons, model })
 }
 
 /// One line for a person.

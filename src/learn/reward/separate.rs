@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::arguments::RewardArgs;
 use super::learner::Rewarder;
 use super::texts::{Lessons, Text};
+use super::told::Told;
 use super::trainer::{self, Outcome};
 use crate::learn::base::export::named;
 use crate::learn::base::optimizer::Trained;
@@ -105,7 +106,7 @@ pub fn run(
     checkpoint: Checkpoint,
     context: usize,
     cancelled: &impl Fn() -> bool,
-    tell: &mut impl FnMut(&str),
+    tell: &mut impl FnMut(Told<'_>),
 ) -> Result<Outcome> {
     if args.out.join("config.json").exists() {
         let problem = Problem::new("there is a model in this folder already");
@@ -113,7 +114,8 @@ pub fn run(
     }
     let device = crate::learn::base::device(&args.device)?;
     let language = load::language(&checkpoint)?;
-    let mut lessons = Lessons::read(args.files(), &language, context, tell)?;
+    let mut lessons =
+        Lessons::read(args.files(), &language, context, &mut |line| tell(Told::Line(line)))?;
     if let Some(most) = args.most {
         lessons.keep(most, args.schedule.seed);
     }
@@ -130,7 +132,7 @@ pub fn run(
     }
     write(&args.out, &judge, &checkpoint, dtype)?;
     trainer::finish(&args.out)?;
-    tell(&format!("done: {}", args.out.display()));
+    tell(Told::Line(&format!("done: {}", args.out.display())));
     Ok(outcome)
 }
 

@@ -11,6 +11,7 @@ use super::learner::{Learner, Rewarder};
 use super::standing::Standing;
 use super::state::{self, Position, Recipe};
 use super::texts::{Lesson, Lessons};
+use super::told::Told;
 use crate::learn::base::gradients::Workers;
 use crate::learn::base::optimizer::AdamW;
 use crate::learn::base::progress::duration;
@@ -64,6 +65,11 @@ pub fn recipe(args: &RewardArgs, base: &str, lessons: &Lessons, trained: String)
     }
 }
 
+/// Steps from one look at what was held out to the next.
+pub fn check_every<M: Rewarder>(learner: &Learner<'_, M>) -> u64 {
+    (learner.steps() / learner.schedule.epochs / CHECKS).max(1)
+}
+
 /// Trains to the end, leaving the model as it is to be written; `rounded` makes it so before it is
 /// measured. The state stays beside it until [`finish`].
 ///
@@ -76,18 +82,18 @@ pub fn train<M: Rewarder>(
     recipe: Recipe,
     rounded: impl FnOnce(&M) -> Result<()>,
     cancelled: &impl Fn() -> bool,
-    tell: &mut impl FnMut(&str),
+    tell: &mut impl FnMut(Told<'_>),
 ) -> Result<Outcome> {
     let path = state::path_of(&args.out);
     let workers = Workers::new(args.workers)?;
     let learner = Learner { schedule: &args.schedule, lessons, model, workers: &workers };
     let numbers: usize = model.trained().iter().map(|(_, var)| var.elem_count()).sum();
-    tell(&format!(
+    tell(Told::Line(&format!(
         "{numbers} numbers to train, {} lessons over {} texts, {} held out",
         lessons.training.len(),
         lessons.texts.len(),
         lessons.held_out.len()
-    ));
+    )));
     let go_on = || if cancelled() { Err(Cancelled.into()) } else { Ok(()) };
     // Evenly spread: neighbours in a file are often answers to the same prompt.
     let all = lessons.held_out.len();
@@ -96,7 +102,7 @@ pub fn train<M: Rewarder>(
     let resumed = path.exists();
     let (mut position, mut optimizer, mut best) = if resumed {
         let state = state::load(&path, model, &recipe)?;
-        tell(&format!("taken up at step {}", state.0.steps));
+        tell(Told::Line(&format!("taken up at step {}", state.0.steps)));
         state
     } else {
         let position = Position { recipe, steps: 0, seconds: 0.0, best: None, worse: 0 };
@@ -108,10 +114,10 @@ pub fn train<M: Rewarder>(
         _ => Standing::default(),
     };
     if !resumed {
-        tell(&format!("at first: {}", before.phrase()));
+        tell(Told::Check { steps: 0, standing: before });
         state::save(&path, model, &optimizer, None, &position)?;
     }
-    let every = (learner.steps() / args.schedule.epochs / CHECKS).max(1);
+    let every = check_every(&learner);
     let patience = args.schedule.patience;
     let mut last_save = Instant::now();
     let mut stopped_early = patience > 0 && position.worse >= patience;
@@ -119,12 +125,12 @@ pub fn train<M: Rewarder>(
     if !stopped_early {
         let (mut record, mut worse) = (position.best, position.worse);
         finished = learner.train(&mut optimizer, &mut position, |learner, step| {
-            tell(&step.line());
+            tell(step.told());
             let mut stop = cancelled();
             let mut standing = step.position.clone();
             if standing.steps.is_multiple_of(every) && !checked.is_empty() && !stop {
                 let now = learner.standing(&checked, || Ok(()))?;
-                tell(&format!("after step {}: {}", standing.steps, now.phrase()));
+                tell(Told::Check { steps: standing.steps, standing: now });
                 if record.is_none_or(|(best, _)| now.loss() < best.loss()) {
                     (record, worse) = (Some((now, standing.steps)), 0);
                     best = if patience > 0 { Some(state::values(learner.model)?) } else { None };
@@ -142,9 +148,9 @@ pub fn train<M: Rewarder>(
                 match saved {
                     Ok(()) => {}
                     // The last good state is still there, and room may be made for the next.
-                    Err(error) if !stop => tell(&format!(
+                    Err(error) if !stop => tell(Told::Line(&format!(
                         "the state was not saved, training goes on from the last one: {error:#}"
-                    )),
+                    ))),
                     Err(error) => return Err(error),
                 }
                 last_save = Instant::now();
@@ -154,25 +160,27 @@ pub fn train<M: Rewarder>(
         (position.best, position.worse) = (if patience > 0 { record } else { None }, worse);
     }
     if !finished && !stopped_early {
-        tell(&format!("saved at step {}; go on with --resume", position.steps));
+        tell(Told::Line(&format!("saved at step {}; go on with --resume", position.steps)));
         return Err(Cancelled.into());
     }
     state::save(&path, model, &optimizer, best.as_ref(), &position)?;
     if let (Some(best), Some((_, steps))) = (&best, position.best) {
         state::set(model, best)?;
         if steps < position.steps {
-            tell(&format!("the best check was after step {steps}: that is what is kept"));
+            tell(Told::Line(&format!(
+                "the best check was after step {steps}: that is what is kept"
+            )));
         }
     }
     rounded(model)?;
     let after = learner.standing(&lessons.held_out, go_on)?;
-    tell(&format!(
+    tell(Told::Line(&format!(
         "{} steps, {}; {} held out: {}",
         position.steps,
         duration(position.seconds),
         lessons.held_out.len(),
         after.phrase()
-    ));
+    )));
     let (steps, seconds) = (position.steps, position.seconds);
     Ok(Outcome { steps, seconds, before, after, stopped_early })
 }

@@ -1,206 +1,22 @@
-//! The trained forward pass against the run-time one and its gradients against finite differences,
-//! on every family; then whole runs on a micro model.
+//! Whole runs on a micro model: learning, taking up again, refusing, and the time they are said to
+//! take.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 
-use super::arguments::{Begin, Begins, Place, Schedule, StreamArgs};
-use super::learner::{Learner, Rewarder};
-use super::stream::Stream;
-use super::texts::{Lesson, Lessons, Text};
-use super::{RewardArgs, run, state};
 use crate::learn::base::corpus::Document;
 use crate::learn::base::export::{self as base_export, Precision as BasePrecision};
-use crate::learn::base::gradients::Workers;
-use crate::learn::base::optimizer::Trained;
 use crate::learn::base::{BaseArgs, vocabulary};
 use crate::learn::network::Network;
 use crate::learn::random;
-use crate::model::checkpoint::Checkpoint;
-use crate::model::decoder::{Decoder, DecoderSpec};
-use crate::model::reward::{Initialisation, Precision, file};
+use crate::learn::reward::arguments::{Begin, Begins, Place, Schedule, StreamArgs};
+use crate::learn::reward::{RewardArgs, Told, estimate, run, state};
+use crate::model::reward::{Initialisation, file};
 use crate::model::scorer::Scorer;
-use crate::model::weights::WeightForm;
-use crate::model::{LoadOptions, ModelFacts, Runner, Wanted};
+use crate::model::{LoadOptions, Wanted};
 use crate::platform::Cancelled;
-
-fn golden(family: &str) -> Checkpoint {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Checkpoint::open(&root.join("tests/golden/families").join(family)).unwrap()
-}
-
-fn golden_gguf(name: &str) -> Checkpoint {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Checkpoint::open(&root.join("tests/golden/gguf").join(name)).unwrap()
-}
-
-fn decoder(checkpoint: &Checkpoint, form: WeightForm) -> Decoder {
-    let spec = DecoderSpec::from_config(&checkpoint.config).unwrap();
-    Decoder::load(checkpoint, spec, &Device::Cpu, form, 64, &mut |_, _| true).unwrap()
-}
-
-/// Three texts of a vocabulary of at least 40 ids.
-fn texts() -> Vec<Text> {
-    let text = |length: u32, salt: u32, answer: usize| Text {
-        ids: (0..length).map(|i| (7 * i + 3 * salt + i * i * salt) % 40).collect(),
-        answer,
-    };
-    vec![text(14, 1, 5), text(11, 2, 5), text(9, 3, 4)]
-}
-
-/// A stream whose weights are not those it began with, so that every one of them matters.
-fn stream(checkpoint: &Checkpoint, args: &StreamArgs, form: WeightForm) -> Stream {
-    let base = decoder(checkpoint, form);
-    let model = ModelFacts::default();
-    let texts = Arc::new(texts());
-    let stream = Stream::begin(args, 3, base, checkpoint, &model, texts, &Device::Cpu).unwrap();
-    for (number, (name, var)) in stream.trained().into_iter().enumerate() {
-        let spread = if name.starts_with("head") { 0.5 } else { 0.1 };
-        let noise: Vec<f32> = (0..var.elem_count() as u64)
-            .map(|at| spread * random::normal(17, number as u64, at))
-            .collect();
-        let noise = Tensor::from_vec(noise, var.shape(), &Device::Cpu).unwrap();
-        var.set(&(var.as_tensor() + noise).unwrap().detach()).unwrap();
-    }
-    stream
-}
-
-const FAMILIES: [&str; 8] =
-    ["llama", "llama-rope-yarn", "mistral", "qwen2", "qwen3", "phi3", "gemma2", "gpt2"];
-
-fn insertions() -> Vec<StreamArgs> {
-    let part = |insertion| StreamArgs { insertion, one_in: 4, ..StreamArgs::default() };
-    vec![
-        part(Place::Both),
-        part(Place::Attention),
-        part(Place::Mlp),
-        StreamArgs { last_half: true, reads_original: true, ..part(Place::Both) },
-        StreamArgs { start: Some(Begins::Zeros), ..part(Place::Both) },
-    ]
-}
-
-#[test]
-fn the_trained_pass_is_the_one_at_run_time_in_every_family() {
-    let plain = FAMILIES.map(|family| (golden(family), WeightForm::F32, insertions()));
-    // Bases in blocks: what the stream reads is theirs, not that of the weights they came from.
-    let blocks = [
-        (golden("llama"), WeightForm::Q8_0),
-        (golden_gguf("wide-Q8_0.gguf"), WeightForm::Stored),
-        (golden_gguf("wide-Q4_0.gguf"), WeightForm::Stored),
-    ];
-    let one = || vec![StreamArgs { one_in: 4, ..StreamArgs::default() }];
-    let blocks = blocks.into_iter().map(|(checkpoint, form)| (checkpoint, form, one()));
-    for (checkpoint, form, all) in plain.into_iter().chain(blocks) {
-        let family = checkpoint.name.clone();
-        for args in all {
-            let stream = stream(&checkpoint, &args, form);
-            let adapter = stream.inserted.adapter(Precision::F32).unwrap();
-            let mut beside = decoder(&checkpoint, form);
-            beside.insert(Some(&adapter)).unwrap();
-            let numbers = [0, 1, 2];
-            stream.ready(&numbers).unwrap();
-            let texts = texts();
-            let reads: Vec<(usize, usize)> = (0..3)
-                .flat_map(|text| (0..texts[text].ids.len()).map(move |position| (text, position)))
-                .collect();
-            let trained = stream.rewards(&numbers, &reads).unwrap().to_vec1::<f32>().unwrap();
-            let mut live = Vec::new();
-            for text in &texts {
-                beside.truncate(0).unwrap();
-                live.extend(beside.prefill(&text.ids, Wanted::All).unwrap().reward);
-            }
-            assert_eq!(trained.len(), live.len());
-            let spread = live.iter().map(|reward| reward.abs()).fold(1.0, f32::max);
-            for (at, (trained, live)) in trained.iter().zip(&live).enumerate() {
-                let off = (trained - live).abs();
-                assert!(off < 1e-5 * spread, "{family} {args:?} at {at}: {trained} and {live}");
-            }
-        }
-    }
-}
-
-fn lessons() -> Lessons {
-    Lessons {
-        texts: texts(),
-        training: vec![Lesson::Pair([0, 1]), Lesson::Pair([2, 1]), Lesson::Rating(2, 0.7)],
-        ..Lessons::default()
-    }
-}
-
-/// Every variable's steepest derivative, and two others, against central differences.
-fn check_gradients<M: Rewarder>(model: &M, what: &str) {
-    let (lessons, workers) = (lessons(), Workers::new(1).unwrap());
-    let schedule = Schedule { prefixes: 2, ..Schedule::default() };
-    let learner = Learner { schedule: &schedule, lessons: &lessons, model, workers: &workers };
-    let loss = || learner.compute(&lessons.training, 2, false).unwrap().0.loss();
-    let (standing, grads) = learner.compute(&lessons.training, 2, true).unwrap();
-    assert!((standing.loss() - loss()).abs() < 1e-6);
-    for (name, var) in model.trained() {
-        let grad = grads[0].get(var).unwrap_or_else(|| panic!("{what} {name}"));
-        let grad = grad.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let steepest = (0..grad.len()).max_by(|a, b| grad[*a].abs().total_cmp(&grad[*b].abs()));
-        for element in [steepest.unwrap(), 0, grad.len() / 2] {
-            let at = |shift: f32| {
-                let mut moved = values.clone();
-                moved[element] += shift;
-                var.set(&Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap()).unwrap();
-                loss()
-            };
-            let slope = (at(4e-3) - at(-4e-3)) / 8e-3;
-            at(0.0);
-            let got = f64::from(grad[element]);
-            assert!(
-                (got - slope).abs() < 2e-2 * slope.abs().max(0.05),
-                "{what} {name} [{element}]: {got} against the slope {slope}"
-            );
-        }
-    }
-}
-
-#[test]
-fn gradients_are_the_derivatives_in_every_family() {
-    for family in FAMILIES {
-        let checkpoint = golden(family);
-        let args = StreamArgs { one_in: 4, reads_original: true, ..StreamArgs::default() };
-        check_gradients(&stream(&checkpoint, &args, WeightForm::F32), family);
-    }
-    let judge = super::separate::Judge::begin(&golden("llama"), Arc::new(texts()), 1, &Device::Cpu);
-    check_gradients(&judge.unwrap(), "a model of its own");
-}
-
-#[test]
-fn batches_in_parts_have_the_gradients_of_the_whole() {
-    let stream = stream(&golden("llama"), &StreamArgs::default(), WeightForm::F32);
-    let lessons = lessons();
-    let sums: Vec<Vec<f32>> = [1, 2]
-        .into_iter()
-        .map(|count| {
-            let (schedule, workers) = (Schedule::default(), Workers::new(count).unwrap());
-            let learner = Learner {
-                schedule: &schedule,
-                lessons: &lessons,
-                model: &stream,
-                workers: &workers,
-            };
-            let (_, grads) = learner.compute(&lessons.training, 0, true).unwrap();
-            assert_eq!(grads.len(), count);
-            let mut all = Vec::new();
-            for (_, var) in stream.trained() {
-                let parts = grads.iter().map(|g| g.get(var).unwrap().clone());
-                let sum = parts.reduce(|a, b| (a + b).unwrap()).unwrap();
-                all.extend(sum.flatten_all().unwrap().to_vec1::<f32>().unwrap());
-            }
-            all
-        })
-        .collect();
-    for (whole, parts) in sums[0].iter().zip(&sums[1]) {
-        assert!((whole - parts).abs() < 1e-5 * whole.abs().max(1.0), "{whole} against {parts}");
-    }
-}
 
 /// A base folder of hidden size 32 and a file of pairs, all of which prefer a fox to a cat.
 fn stage(folder: &Path) -> RewardArgs {
@@ -242,7 +58,9 @@ fn stage(folder: &Path) -> RewardArgs {
 /// Runs until a line begins like this, and cancels there.
 fn stopped_at(args: &RewardArgs, step: &str) {
     let reached = Cell::new(false);
-    let tell = |line: &str| reached.set(reached.get() || line.starts_with(step));
+    let tell = |told: Told<'_>| {
+        reached.set(reached.get() || told.to_string().starts_with(step));
+    };
     let error = run(args, || reached.get(), tell).unwrap_err();
     assert!(error.is::<Cancelled>(), "{error:#}");
     assert!(reached.get() && state::path_of(&args.out).exists());
@@ -263,7 +81,7 @@ fn an_adapter_is_learned_and_its_file_holds_what_was_measured() {
         let stream = StreamArgs { initialisation, insertion, one_in: 2, ..StreamArgs::default() };
         let args = RewardArgs { stream, out, ..stage.clone() };
         let mut said = Vec::new();
-        let outcome = run(&args, || false, |line| said.push(line.to_owned())).unwrap();
+        let outcome = run(&args, || false, |told| said.push(told.to_string())).unwrap();
         assert_eq!(outcome.after.accuracy(), Some(1.0), "{initialisation:?} {said:?}");
         assert!(outcome.after.loss() < outcome.before.loss(), "{outcome:?}");
         assert!(said.iter().any(|line| line.contains("line 41")), "{said:?}");
@@ -368,7 +186,7 @@ fn a_run_that_gets_no_better_stops_and_keeps_the_best() {
     args.held_out = vec![held_out];
     args.schedule = Schedule { patience: 2, epochs: 20, ..args.schedule };
     let mut said = Vec::new();
-    let outcome = run(&args, || false, |line| said.push(line.to_owned())).unwrap();
+    let outcome = run(&args, || false, |told| said.push(told.to_string())).unwrap();
     assert!(outcome.stopped_early && outcome.steps < 20, "{outcome:?} {said:?}");
     assert!(said.iter().any(|line| line.contains("that is what is kept")), "{said:?}");
 }
@@ -447,4 +265,21 @@ fn what_cannot_be_trained_with_is_refused_before_anything_is_read() {
     });
     assert!(dead.contains("nothing would ever be learned"), "{dead}");
     assert_eq!(StreamArgs::default().initialisation(), Initialisation::Mirror);
+}
+
+#[test]
+fn the_time_is_measured_on_the_run_s_own_lessons_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = stage(folder.path());
+    let found = estimate(&args, || false).unwrap();
+    assert_eq!((found.steps, found.lessons, found.held_out), (15, 38, 2));
+    assert!(found.measured.0 > 0 && found.measured.1 > 0.0 && found.seconds > 0.0, "{found:?}");
+    assert!(found.phrase().contains("for 15 steps over 38 lessons"), "{}", found.phrase());
+    assert!(!args.out.exists() && !state::path_of(&args.out).exists());
+    assert!(estimate(&args, || true).unwrap_err().is::<Cancelled>());
+    let other = RewardArgs { rounded_to: Some("q8_0".into()), ..args.clone() };
+    let refused = estimate(&other, || false).unwrap_err().to_string();
+    assert!(refused.contains("rounded to q8_0"), "{refused}");
+    let refused = run(&other, || false, |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("rounded to q8_0"), "{refused}");
 }

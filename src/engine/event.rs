@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::guides::RecipeGuide;
+use super::making::Progress;
 use super::pair::{AlignedFacts, RecipeAligned};
 use super::reward::RecipeReward;
 use super::stores::RecipeStore;
@@ -64,10 +65,12 @@ pub enum Event {
     VectorFailed { path: PathBuf, message: String },
     /// It is gone (or was not there).
     VectorRemoved { path: PathBuf },
-    /// How far the vector is that is being made, in words for the person.
-    MakingProgress { words: String },
+    /// How far the vector or the adapter is that is being made.
+    MakingProgress(Progress),
     /// It is made and written.
-    VectorMade { path: PathBuf },
+    Made { path: PathBuf, kind: FileKind },
+    /// How long making it would take, in words for the person.
+    MakingEstimated { words: String },
     /// It is not; `cancelled` when asked for.
     MakingFailed { message: String, cancelled: bool },
     /// Bytes of the aligned model read so far, and of how many.

@@ -106,7 +106,8 @@ impl EngineHandle {
                 self.work(Work::LoadAligned { number, path })
             }
             Request::DropAligned => self.work(Work::DropAligned),
-            Request::MakeVector(making) => self.make(*making),
+            Request::Make(making) => self.make(*making, false),
+            Request::EstimateMaking(making) => self.make(*making, true),
             Request::Measure(measures) => {
                 self.shared.measures.store(measures, Ordering::SeqCst);
                 Ok(())
@@ -167,23 +168,26 @@ impl EngineHandle {
         self.events.recv_timeout(timeout).ok()
     }
 
-    /// Ends the making of a vector; a training run was saved and can be taken up again.
+    /// Ends what is being made; a training run was saved and can be taken up again.
     pub fn cancel_making(&self) {
         self.shared.makings.call_off();
     }
 
-    fn make(&self, making: Making) -> Result<(), Problem> {
+    fn make(&self, making: Making, only_estimates: bool) -> Result<(), Problem> {
         if self.shared.is_making.swap(true, Ordering::SeqCst) {
-            let problem = Problem::new("a vector is being made already");
+            let problem = Problem::new("something is being made already");
             return Err(problem.hint("wait for it, or cancel it"));
         }
         let (shared, teller) = (Arc::clone(&self.shared), self.teller.clone());
         let number = shared.makings.next();
         let thread = std::thread::Builder::new().name("tiller-making".into());
         let spawned = thread.spawn(move || {
-            making::run(&making, &teller, &|| !shared.making_is_off(number), || {
-                shared.is_making.store(false, Ordering::SeqCst);
-            });
+            let goes_on = || !shared.making_is_off(number);
+            let over = || shared.is_making.store(false, Ordering::SeqCst);
+            match only_estimates {
+                true => making::estimate(&making, &teller, &goes_on, over),
+                false => making::run(&making, &teller, &goes_on, over),
+            }
         });
         spawned.map(|_| ()).map_err(|error| {
             self.shared.is_making.store(false, Ordering::SeqCst);

@@ -1,5 +1,7 @@
-//! Making a vector beside everything else: out of two models, of a LoRA adapter, or learnt from
-//! preferences. A thread of its own for each, one at a time.
+//! Making vectors and reward adapters beside everything else: out of two models, of a LoRA adapter, or
+//! learnt from lessons. A thread of its own for each, one at a time.
+
+mod rewards;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,11 +14,13 @@ use super::shared::Teller;
 use super::worker::panic_message;
 pub use crate::learn::preference::Objective;
 use crate::learn::preference::{self, VectorArgs};
+use crate::model::FileKind;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::vector::extract::{ExtractOptions, RankChoice, extract, write};
 use crate::model::vector::file::{self, Precision};
 use crate::model::vector::import;
 use crate::platform::{Cancelled, Problem};
+pub use rewards::{Check, Lessons};
 
 /// Between two reports of progress.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
@@ -24,21 +28,32 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// ranks it takes (our choice: section 8.3 of the method).
 const RANKS: RankChoice = RankChoice::Energy { share: 0.99, least: 4, most: 128 };
 
-/// A vector to make.
+/// How far it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// For the person.
+    pub words: String,
+    /// From 0 to 1, where it is known.
+    pub share: Option<f32>,
+    /// How it does on what was held out, when that was just looked at.
+    pub check: Option<Check>,
+}
+
+/// A vector or a reward adapter to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Making {
     /// What the person calls it.
     pub name: String,
-    /// Such as `medical`; empty for none.
+    /// Of a vector, such as `medical`; empty for none.
     pub domain: String,
-    /// The model it is a difference to.
+    /// The model it is a difference to, or runs beside.
     pub base: PathBuf,
     pub from: MadeFrom,
     /// The file to write; one that is there already is never written over.
     pub out: PathBuf,
 }
 
-/// What a vector is made from.
+/// What it is made from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MadeFrom {
     /// The base after alignment; every value of the difference, or factors.
@@ -47,23 +62,49 @@ pub enum MadeFrom {
     Adapter(PathBuf),
     /// Preference pairs, as `.jsonl`. A run that was cut short is taken up again.
     Preferences { pairs: PathBuf, objective: Objective, rank: usize, epochs: u64, device: String },
+    /// A reward adapter, from pairs or ratings; likewise.
+    Lessons(Lessons),
+}
+
+impl Making {
+    /// What comes of it.
+    pub fn makes(&self) -> FileKind {
+        match self.from {
+            MadeFrom::Lessons(_) => FileKind::Reward,
+            _ => FileKind::Vector,
+        }
+    }
 }
 
 /// Makes one and tells how that goes; ends soon after `goes_on` says no. `over` is called when the
 /// next one may be made, before whoever waits is told.
 pub fn run(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool, over: impl FnOnce()) {
-    let path = making.out.clone();
-    let made = catch_unwind(AssertUnwindSafe(|| make(making, teller, goes_on)));
+    contained(teller, over, || {
+        make(making, teller, goes_on)?;
+        Ok(Event::Made { path: making.out.clone(), kind: making.makes() })
+    });
+}
+
+/// Measures how long learning one would take, in the same way.
+pub fn estimate(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool, over: impl FnOnce()) {
+    contained(teller, over, || match &making.from {
+        MadeFrom::Lessons(lessons) => rewards::estimate(making, lessons, goes_on),
+        _ => Err(Problem::new("only learning rewards is measured beforehand").into()),
+    });
+}
+
+fn contained(teller: &Teller, over: impl FnOnce(), work: impl FnOnce() -> Result<Event>) {
+    let done = catch_unwind(AssertUnwindSafe(work));
     over();
-    teller.tell(match made {
-        Ok(Ok(())) => Event::VectorMade { path },
+    teller.tell(match done {
+        Ok(Ok(event)) => event,
         Ok(Err(error)) => Event::MakingFailed {
             cancelled: error.is::<Cancelled>(),
             message: format!("{error:#}"),
         },
         Err(panic) => Event::MakingFailed {
             cancelled: false,
-            message: format!("making the vector broke off: {}", panic_message(&*panic)),
+            message: format!("it broke off: {}", panic_message(&*panic)),
         },
     });
 }
@@ -71,14 +112,16 @@ pub fn run(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool, over: i
 fn make(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool) -> Result<()> {
     let Making { name, domain, base, from, out } = making;
     if out.exists() {
-        let problem = Problem::new("a vector of this name is there already").at(out);
+        let problem = Problem::new("a file of this name is there already").at(out);
         return Err(problem.hint("choose another name").into());
     }
     if let Some(folder) = out.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| Problem::new("the folder cannot be made").at(folder))?;
     }
-    let tell = |words: String| teller.tell(Event::MakingProgress { words });
+    let tell = |words: String| {
+        teller.tell(Event::MakingProgress(Progress { words, ..Progress::default() }));
+    };
     match from {
         MadeFrom::Aligned { model, every_value } => {
             let options = ExtractOptions {
@@ -110,6 +153,7 @@ fn make(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool) -> Result<
             };
             learn(&args, tell, goes_on)
         }
+        MadeFrom::Lessons(lessons) => rewards::learn(making, lessons, teller, goes_on),
     }
 }
 
@@ -148,7 +192,7 @@ fn watch<'a>(
     }
 }
 
-/// The file of a vector of this name in a folder: nothing in a name leads out of it.
+/// The file of what is called so in a folder: nothing in a name leads out of it.
 pub fn file_for(folder: &Path, name: &str) -> PathBuf {
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | ' ') { c } else { '-' };
     let stem: String = name.trim().chars().take(60).map(plain).collect();

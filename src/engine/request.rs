@@ -53,9 +53,12 @@ pub enum Request {
     /// Whether replies measure how far from the base they are, at one more pass per token that is
     /// steered; told as `Event::Divergence`.
     Measure(bool),
-    /// Make a vector beside everything else; answered by `Event::VectorMade` or `MakingFailed`. Only
-    /// one is made at a time.
-    MakeVector(Box<Making>),
+    /// Make a vector or a reward adapter beside everything else; answered by `Event::Made` or
+    /// `MakingFailed`. Only one is made at a time.
+    Make(Box<Making>),
+    /// Measure how long learning one would take, in its place; answered by `Event::MakingEstimated`
+    /// or `MakingFailed`.
+    EstimateMaking(Box<Making>),
     /// Build a datastore in a folder, or go on with the one there, beside whatever else is asked;
     /// told by `Event::StoreListed`, `StoreProgress` and `StoreFailed`.
     BuildStore { folder: PathBuf, files: Vec<PathBuf> },

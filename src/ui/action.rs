@@ -30,6 +30,7 @@ pub enum Action {
     UnloadModel,
     AddVector,
     MakeVector,
+    LearnRewards,
     ToggleLeftPanel,
     ToggleRightPanel,
     ZoomIn,
@@ -162,6 +163,7 @@ entries! {
     UnloadModel, Model, "Unload model", "Frees its memory", [], Model;
     AddVector, Model, "Add vector…", "A vector's file, or a LoRA adapter", [], Nothing;
     MakeVector, Model, "Make vector…", "Out of two models, a LoRA adapter or preferences", [], Nothing;
+    LearnRewards, Model, "Learn rewards…", "A reward adapter for this model, from preferences or ratings", [], Model;
     ToggleLeftPanel, View, "Conversations panel", "Show or hide the left panel", [key(COMMAND, Key::B)], Nothing;
     ToggleRightPanel, View, "Model panel", "Show or hide the right panel", [key(COMMAND_ALT, Key::B)], Nothing;
     ZoomIn, View, "Zoom in", "Everything larger", [key(COMMAND, Key::Plus), key(COMMAND, Key::Equals)], Nothing;
@@ -297,6 +299,7 @@ mod tests {
             Action::OpenModelFolder,
             Action::AddVector,
             Action::MakeVector,
+            Action::LearnRewards,
             Action::Settings,
             Action::Shortcuts,
             Action::Palette,

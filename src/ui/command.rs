@@ -118,7 +118,9 @@ pub enum Command {
     },
     /// Ask in a dialog for a path that making a vector wants.
     ChooseForMaking(Field),
-    MakeVector(Box<Making>),
+    Make(Box<Making>),
+    /// Only measure how long it would take.
+    EstimateMaking(Box<Making>),
     CancelMaking,
     /// Ask for a guide or a scorer in a dialog.
     ChooseGuide(Part),

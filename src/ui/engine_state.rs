@@ -251,8 +251,9 @@ impl EngineState {
             | Event::VectorInspected { .. }
             | Event::RewardInspected { .. }
             | Event::Rewarded { .. }
-            | Event::MakingProgress { .. }
-            | Event::VectorMade { .. }
+            | Event::MakingProgress(_)
+            | Event::Made { .. }
+            | Event::MakingEstimated { .. }
             | Event::MakingFailed { .. }
             | Event::Identified { .. }
             | Event::VectorFailed { .. } => {}

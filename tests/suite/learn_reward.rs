@@ -1,21 +1,26 @@
 //! `tiller learn reward` and `tiller eval reward` from outside: killing a run at any moment and
-//! filling the disk under it leave the last good state, and the table is printed.
+//! filling the disk under it leave the last good state, and the table is printed. The same learning
+//! beside a running engine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
+use tiller::engine::making::{Lessons, MadeFrom, Making};
+use tiller::engine::{Engine, EngineHandle, Event, Request};
 use tiller::learn::base::corpus::Document;
 use tiller::learn::base::export::{self, Precision};
 use tiller::learn::base::{BaseArgs, vocabulary};
 use tiller::learn::network::Network;
+use tiller::model::FileKind;
+use tiller::model::reward::file;
 
 /// How long anything may take on a busy machine before the test calls it stuck.
 const STUCK: Duration = Duration::from_secs(120);
 
 /// A base folder and pairs for it.
-fn stage(folder: &Path) {
+pub fn reward_stage(folder: &Path) {
     let text = "Which animal sleeps under the tree? The fox sleeps under the old tree.".repeat(9);
     let tokenizer = vocabulary::train(&[Document { text }], 300).unwrap();
     let sizes = BaseArgs {
@@ -80,7 +85,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn killing_a_reward_run_while_it_saves_leaves_it_whole() {
     let folder = tempfile::tempdir().unwrap();
-    stage(folder.path());
+    reward_stage(folder.path());
     let saved = folder.path().join("fox.safetensors.training");
     // The length is part of the run: the same for every sitting, and too long for any.
     for round in 0..3_u64 {
@@ -124,7 +129,7 @@ fn killing_a_reward_run_while_it_saves_leaves_it_whole() {
 #[test]
 fn a_full_disk_leaves_the_last_good_state() {
     let folder = tempfile::tempdir().unwrap();
-    stage(folder.path());
+    reward_stage(folder.path());
     let cancelled = folder.path().join("fox.safetensors.training");
     let mut child =
         learn(folder.path(), "fox.safetensors", &["--epochs", "20000"]).spawn().unwrap();
@@ -163,7 +168,7 @@ fn a_full_disk_leaves_the_last_good_state() {
 #[test]
 fn the_table_is_printed_with_its_bars() {
     let folder = tempfile::tempdir().unwrap();
-    stage(folder.path());
+    reward_stage(folder.path());
     let run = |out: &str, more: &[&str]| {
         let output = learn(folder.path(), out, more).stderr(Stdio::piped()).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
@@ -205,4 +210,72 @@ fn the_table_is_printed_with_its_bars() {
     }
     // Where nothing was rewarded, nothing was changed.
     assert!(text.contains("holds  at strength 0 the replies are the plain ones"), "{text}");
+}
+
+/// How it ended, and what was told on the way.
+fn answered(engine: &EngineHandle) -> (Event, Vec<String>, Vec<f64>) {
+    let (mut told, mut checks) = (Vec::new(), Vec::new());
+    loop {
+        match engine.recv_timeout(STUCK).expect("the engine tells something") {
+            Event::MakingProgress(progress) => {
+                checks.extend(progress.check.map(|check| check.right));
+                told.push(progress.words);
+            }
+            event => return (event, told, checks),
+        }
+    }
+}
+
+#[test]
+fn rewards_are_measured_learnt_cancelled_and_taken_up_beside_the_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    reward_stage(folder.path());
+    let out = folder.path().join("fox.safetensors");
+    let lessons = Lessons {
+        data: folder.path().join("pairs.jsonl"),
+        rated: false,
+        unfinished: true,
+        stops_early: false,
+        epochs: 6,
+        device: "cpu".into(),
+        weights: String::new(),
+        rounded_to: String::new(),
+    };
+    let making = |lessons: &Lessons| {
+        let (name, domain) = ("fox".to_owned(), String::new());
+        let (base, from) = (folder.path().join("base"), MadeFrom::Lessons(lessons.clone()));
+        Box::new(Making { name, domain, base, from, out: out.clone() })
+    };
+    let engine = Engine::start(|| {}).unwrap();
+    engine.send(Request::EstimateMaking(making(&lessons))).unwrap();
+    let Event::MakingEstimated { words } = answered(&engine).0 else { panic!("no estimate") };
+    assert!(words.starts_with("about ") && words.contains("lessons took"), "{words}");
+    assert_eq!(names(folder.path()), ["base", "pairs.jsonl"]);
+
+    engine.send(Request::Make(making(&lessons))).unwrap();
+    engine.cancel_making();
+    let (ended, ..) = answered(&engine);
+    assert!(matches!(ended, Event::MakingFailed { cancelled: true, .. }), "{ended:?}");
+    assert!(!out.exists());
+    engine.send(Request::Make(making(&lessons))).unwrap();
+    let (ended, told, checks) = answered(&engine);
+    assert!(
+        matches!(&ended, Event::Made { path, kind: FileKind::Reward } if *path == out),
+        "{ended:?}"
+    );
+    assert!(told.iter().any(|words| words.starts_with("Step ")), "{told:?}");
+    assert!(checks.len() > 1 && checks.last() >= checks.first(), "{checks:?}");
+    let facts = file::read_facts(&out).unwrap();
+    assert_eq!((facts.name.as_str(), facts.base.rounded_to.as_str()), ("fox", ""));
+    assert_eq!(facts.training.unwrap().objective, "pairwise on prefixes");
+
+    // What is there is not written over.
+    engine.send(Request::Make(making(&lessons))).unwrap();
+    let Event::MakingFailed { message, .. } = answered(&engine).0 else { panic!("written over") };
+    assert!(message.contains("a file of this name") && message.contains("fox.saf"), "{message}");
+    // A model that runs on rounded weights has its adapter learnt beside those.
+    let other = Lessons { rounded_to: "bf16".into(), ..lessons };
+    engine.send(Request::EstimateMaking(making(&other))).unwrap();
+    let (ended, ..) = answered(&engine);
+    assert!(matches!(ended, Event::MakingEstimated { .. }), "{ended:?}");
 }

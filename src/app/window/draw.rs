@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::chat::{Chat, LiveReply};
 use super::state::Window;
+use crate::model::FileKind;
 use crate::session::id::now_ms;
 use crate::session::{NodeId, NodeState, Role};
 use crate::ui::conversations::{ConversationsView, conversations_ui};
@@ -16,7 +17,7 @@ use crate::ui::engine_state::LastReply;
 use crate::ui::guidance::GuidanceView;
 use crate::ui::guidance::tree::{TreeView, tree_ui};
 use crate::ui::header::{HeaderView, header_ui};
-use crate::ui::making::{MakingView, making_ui};
+use crate::ui::making::{LearningView, MakingView, learning_ui, making_ui};
 use crate::ui::model::{CardView, PickerView, picker_ui};
 use crate::ui::reward::{RewardView, Trajectory};
 use crate::ui::sampling::SamplingView;
@@ -125,8 +126,11 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     let own = window.chat.system_prompt.as_deref();
     let lines = trajectories(&window.chat, window.reply.as_ref());
     let recommended = window.engine.model.as_ref().and_then(|model| model.recommended.as_ref());
-    // Its dialog says how far a vector is that is being made.
-    let is_said = matches!(window.panels.dialog, Some(Dialog::Making));
+    // Its dialog says how far it is.
+    let is_said = matches!(window.panels.dialog, Some(Dialog::Making | Dialog::Learning));
+    let being_made = |kind: FileKind| {
+        window.making.as_ref().filter(|one| !is_said && one.making.makes() == kind)
+    };
     let view = SideView {
         card: CardView { engine: &window.engine },
         vectors: VectorsView {
@@ -140,16 +144,13 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             found: &window.engine.found,
             measures: window.measures,
             divergence: &window.engine.divergence,
-            making: window
-                .making
-                .as_ref()
-                .filter(|_| !is_said)
-                .map(|one| (one.name.as_str(), one.words.as_str())),
+            making: being_made(FileKind::Vector),
         },
         reward: RewardView {
             plan: &window.chat.plan,
             known: &window.rewards,
             model: window.engine.model.as_deref(),
+            learning: being_made(FileKind::Reward),
             is_replying: window.reply.is_some(),
             trajectories: &lines,
         },
@@ -353,17 +354,31 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             let folder = window.vectors_folder();
             let device = &window.settings.load.device;
             let view = MakingView {
-                under_way: window
-                    .making
-                    .as_ref()
-                    .map(|one| (one.name.as_str(), one.words.as_str())),
+                under_way: window.making.as_ref(),
                 folder: &folder,
                 // Training takes a device by name.
                 device: if device.starts_with("cuda") { device } else { "cpu" },
             };
             let form = &mut window.panels.making;
             dialogs::dialog_ui(&context, "Make a vector", 560.0, |ui| {
-                making_ui(ui, &view, form, commands)
+                making_ui(ui, &view, form, commands);
+                false
+            })
+        }
+        Dialog::Learning => {
+            let folder = window.rewards_folder();
+            let options = super::commands::load_options(&window.settings);
+            let view = LearningView {
+                under_way: window.making.as_ref(),
+                model: window.engine.model.as_deref(),
+                model_name: window.engine.model_name(),
+                options: &options,
+                folder: &folder,
+            };
+            let form = &mut window.panels.learning;
+            dialogs::dialog_ui(&context, "Learn rewards", 560.0, |ui| {
+                learning_ui(ui, &view, form, commands);
+                false
             })
         }
         Dialog::Model(state) => {

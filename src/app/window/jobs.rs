@@ -120,16 +120,19 @@ pub fn system_dialogs() -> Dialogs {
                 .add_filter("Vectors and LoRA adapters", &["safetensors", "json"])
                 .add_filter("All files", &["*"])
                 .pick_file(),
-            Question::ForMaking(Field::Pairs) => dialog
-                .set_title("Preference pairs")
-                .add_filter("Pairs", &["jsonl", "json"])
+            Question::ForMaking(field @ (Field::Pairs | Field::Lessons)) => dialog
+                .set_title(match field {
+                    Field::Pairs => "Preference pairs",
+                    _ => "Preference pairs or rated answers",
+                })
+                .add_filter("Lines of JSON", &["jsonl", "json"])
                 .add_filter("All files", &["*"])
                 .pick_file(),
             Question::ForMaking(field) => dialog
                 .set_title(match field {
                     Field::Adapter => "The folder of a LoRA adapter",
                     Field::Aligned => "The folder of the aligned model",
-                    Field::Base | Field::Pairs => "The folder of the base model",
+                    _ => "The folder of the base model",
                 })
                 .pick_folder(),
             Question::AlignedModel => dialog

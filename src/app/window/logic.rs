@@ -14,6 +14,7 @@ use crate::engine::{Event, Outcome, Request};
 use crate::model::FileKind;
 use crate::session::{Ask, ExportFormat, FinishedNode, NodeState, TokenReferences};
 use crate::ui::Command;
+use crate::ui::making::Field;
 
 /// A streaming reply is kept this often at least.
 const CHECKPOINT: Duration = Duration::from_secs(1);
@@ -127,12 +128,13 @@ impl Window {
             Event::Identified { path, kind: FileKind::Model } => {
                 self.run(Command::OpenModel(path));
             }
-            Event::MakingProgress { words } => {
+            Event::MakingProgress(progress) => {
                 if let Some(under_way) = &mut self.making {
-                    under_way.words = words;
+                    under_way.take(progress);
                 }
             }
-            Event::VectorMade { path } => self.take_made(path),
+            Event::Made { path, kind } => self.take_made(path, kind),
+            Event::MakingEstimated { words } => self.take_estimate(words),
             Event::MakingFailed { message, cancelled } => self.making_failed(message, cancelled),
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
@@ -204,6 +206,7 @@ impl Window {
                 });
                 self.run(Command::RescanModels);
             }
+            Question::ForMaking(Field::Lessons) => self.panels.learning.set_data(&path),
             Question::ForMaking(field) => self.panels.making.set(field, &path),
             Question::AlignedModel => self.run(Command::SetAligned(path)),
             Question::VectorFile => self.run(Command::AddVector(path)),

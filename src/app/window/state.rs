@@ -8,7 +8,6 @@ use std::time::Instant;
 use egui::Context;
 
 use super::chat::{Chat, LiveReply};
-use super::commands::UnderWay;
 use super::counting::Counting;
 use super::jobs::{Dialogs, Jobs};
 use super::keeping::Unkept;
@@ -24,6 +23,7 @@ use crate::ui::conversations::ConversationsState;
 use crate::ui::dialogs::{About, Dialog};
 use crate::ui::engine_state::EngineState;
 use crate::ui::guidance::tree::TreeState;
+use crate::ui::making::UnderWay;
 use crate::ui::reward::KnownRewards;
 use crate::ui::sampling::PresetEntry;
 use crate::ui::side::SideState;
@@ -66,7 +66,7 @@ pub struct Window {
     pub(super) rewards: KnownRewards,
     /// The one that is taken once it has been looked at.
     pub(super) adding_reward: Option<PathBuf>,
-    /// The vector being made.
+    /// What is being made.
     pub(super) making: Option<UnderWay>,
     pub(super) counting: Counting,
     /// Bytes of memory that were free when the model dialog opened.
@@ -112,6 +112,8 @@ pub(super) struct Panels {
     pub dialog: Option<Dialog>,
     /// What was filled in to make a vector.
     pub making: crate::ui::making::Form,
+    /// The same to learn rewards.
+    pub learning: crate::ui::making::LearningForm,
     pub toasts: Toasts,
     pub tree: TreeState,
     pub hides_tree: bool,

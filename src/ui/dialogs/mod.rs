@@ -21,4 +21,6 @@ pub enum Dialog {
     Shortcuts,
     /// Making a vector; what was filled in outlives the dialog.
     Making,
+    /// Learning rewards; likewise.
+    Learning,
 }

@@ -1,4 +1,4 @@
-//! The fields of the dialog that makes a vector.
+//! The fields of the dialogs: those that a way of making a vector needs, and the single ones.
 
 use egui::{RichText, Ui};
 
@@ -6,6 +6,9 @@ use super::{Field, Form, Way};
 use crate::engine::making::Objective;
 use crate::ui::command::Command;
 use crate::ui::controls;
+
+/// Room for the button beside a path, in points.
+const CHOOSE_WIDTH: f32 = 96.0;
 
 /// Draws those that the chosen way needs.
 pub fn fields_ui(ui: &mut Ui, form: &mut Form, commands: &mut Vec<Command>) {
@@ -42,7 +45,8 @@ pub fn fields_ui(ui: &mut Ui, form: &mut Form, commands: &mut Vec<Command>) {
     text_ui(ui, "Domain", "Such as medical; may stay empty", &mut form.domain);
 }
 
-fn number_ui<N: egui::emath::Numeric>(
+/// A number with its name before it.
+pub fn number_ui<N: egui::emath::Numeric>(
     ui: &mut Ui,
     name: &str,
     range: std::ops::RangeInclusive<N>,
@@ -52,16 +56,24 @@ fn number_ui<N: egui::emath::Numeric>(
     ui.add(egui::DragValue::new(value).range(range)).accessible_name(name);
 }
 
-fn text_ui(ui: &mut Ui, name: &str, hint: &str, text: &mut String) {
+/// A line of text under its name.
+pub fn text_ui(ui: &mut Ui, name: &str, hint: &str, text: &mut String) {
     ui.label(RichText::new(name).size(14.0));
     let field = egui::TextEdit::singleline(text).desired_width(f32::INFINITY).hint_text(hint);
     ui.add(field).accessible_name(name);
 }
 
-fn path_ui(ui: &mut Ui, name: &str, field: Field, text: &mut String, commands: &mut Vec<Command>) {
+/// A path, typed or chosen.
+pub fn path_ui(
+    ui: &mut Ui,
+    name: &str,
+    field: Field,
+    text: &mut String,
+    commands: &mut Vec<Command>,
+) {
     ui.label(RichText::new(name).size(14.0));
     ui.horizontal(|ui| {
-        let width = ui.available_width() - 90.0;
+        let width = ui.available_width() - CHOOSE_WIDTH;
         let edit = egui::TextEdit::singleline(text).desired_width(width).hint_text("Path");
         ui.add(edit).accessible_name(name);
         let choose = ui.button("Choose…");

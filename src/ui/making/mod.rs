@@ -1,7 +1,9 @@
-//! The dialog that makes a vector: out of two models, of a LoRA adapter, or from preferences. What is
-//! made goes on beside the window, also when the dialog is closed.
+//! The dialogs that make a vector, out of two models, of a LoRA adapter or from preferences, and that
+//! learn rewards. What is made goes on beside the window, also when the dialog is closed.
 
 mod fields;
+mod learning;
+mod under_way;
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +13,18 @@ use super::command::Command;
 use super::controls::{self, Weight};
 use super::theme::{space, tokens};
 use crate::engine::making::{MadeFrom, Making, Objective};
+pub use learning::{LearningForm, LearningView, learning_ui};
+pub use under_way::{UnderWay, under_way_ui};
 
-/// A path the dialog asks for.
+/// A path the dialogs ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     Base,
     Aligned,
     Adapter,
     Pairs,
+    /// Pairs or ratings to learn rewards from.
+    Lessons,
 }
 
 /// What a vector is made from.
@@ -79,6 +85,7 @@ impl Form {
             Field::Aligned => self.aligned = text,
             Field::Adapter => self.adapter = text,
             Field::Pairs => self.pairs = text,
+            Field::Lessons => {}
         }
     }
 
@@ -119,21 +126,15 @@ impl Form {
 
 /// What is drawn.
 pub struct MakingView<'a> {
-    /// What is being made: its name and how far it is.
-    pub under_way: Option<(&'a str, &'a str)>,
+    pub under_way: Option<&'a UnderWay>,
     /// Where vectors are written.
     pub folder: &'a Path,
     /// Where to learn.
     pub device: &'a str,
 }
 
-/// Draws the dialog's inside; true when it is to close.
-pub fn making_ui(
-    ui: &mut Ui,
-    view: &MakingView<'_>,
-    form: &mut Form,
-    commands: &mut Vec<Command>,
-) -> bool {
+/// Draws the dialog's inside.
+pub fn making_ui(ui: &mut Ui, view: &MakingView<'_>, form: &mut Form, commands: &mut Vec<Command>) {
     ui.horizontal_wrapped(|ui| {
         for (way, name, hover) in WAYS {
             ui.selectable_value(&mut form.way, way, name).on_hover_text(hover);
@@ -144,9 +145,8 @@ pub fn making_ui(
     ui.add_space(space::S);
     fields::fields_ui(ui, form, commands);
     ui.add_space(space::M);
-    if let Some((name, words)) = view.under_way {
-        under_way_ui(ui, name, words, commands);
-        return false;
+    if let Some(one) = view.under_way {
+        return under_way_ui(ui, one, commands);
     }
     let making = form.making(view.folder, view.device);
     let (is_ready, hint) = match &making {
@@ -160,25 +160,8 @@ pub fn making_ui(
     if make.inner.clicked()
         && let Ok(making) = making
     {
-        commands.push(Command::MakeVector(Box::new(making)));
+        commands.push(Command::Make(Box::new(making)));
     }
-    false
-}
-
-/// How far it is, and the way out; also shown beside the list of vectors.
-pub fn under_way_ui(ui: &mut Ui, name: &str, words: &str, commands: &mut Vec<Command>) {
-    ui.horizontal(|ui| {
-        ui.spinner();
-        ui.label(RichText::new(format!("Making {name}")).size(14.0));
-        if ui
-            .button("Cancel making")
-            .on_hover_text("A training run can be taken up again")
-            .clicked()
-        {
-            commands.push(Command::CancelMaking);
-        }
-    });
-    ui.add(egui::Label::new(RichText::new(words).small().color(tokens(ui).text_weak)).wrap());
 }
 
 #[cfg(test)]

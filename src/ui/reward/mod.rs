@@ -12,6 +12,7 @@ use egui::{Align, Layout, RichText, Ui};
 
 use super::command::Command;
 use super::icons::{self, Icon};
+use super::making::{UnderWay, under_way_ui};
 use super::theme::{self, space, tokens};
 use super::vectors::file_name;
 use crate::model::ModelFacts;
@@ -34,6 +35,8 @@ pub struct RewardView<'a> {
     pub plan: &'a Plan,
     pub known: &'a KnownRewards,
     pub model: Option<&'a ModelFacts>,
+    /// The adapter being learnt, while no dialog says how far it is.
+    pub learning: Option<&'a UnderWay>,
     /// A reply is being made: nothing that would start another is offered.
     pub is_replying: bool,
     /// The versions of the last reply that have rewards.
@@ -48,6 +51,9 @@ pub fn reward_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>
     match &mut plan.reward {
         None => offer::offer_ui(ui, view, commands),
         Some(setting) => setting::setting_ui(ui, setting, known),
+    }
+    if let Some(one) = view.learning {
+        under_way_ui(ui, one, commands);
     }
     if plan != *view.plan {
         commands.push(Command::SetPlan(plan));

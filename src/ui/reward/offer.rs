@@ -3,6 +3,7 @@
 use egui::Ui;
 
 use super::{KnownReward, RewardView, details, name_of, weak};
+use crate::ui::action::Action;
 use crate::ui::command::Command;
 use crate::ui::controls::{self, Weight};
 use crate::ui::icons::Icon;
@@ -30,10 +31,14 @@ pub fn offer_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>)
         ui.add_space(space::XS);
     }
     let choose = controls::wide_button(ui, Some(Icon::Plus), "Add reward adapter…", Weight::Quiet);
-    if choose.on_hover_text("A file made with `tiller learn reward` for this model").clicked() {
+    if choose.on_hover_text("A file that was learnt for this model").clicked() {
         commands.push(Command::ChooseReward);
     }
-    if view.model.is_some() && came.is_empty() {
-        weak(ui, "None for this model yet? Learn one with tiller learn reward");
+    if view.model.is_some() && came.is_empty() && view.learning.is_none() {
+        ui.add_space(space::XS);
+        let learn = controls::wide_button(ui, None, Action::LearnRewards.label(), Weight::Quiet);
+        if learn.on_hover_text(Action::LearnRewards.tooltip()).clicked() {
+            commands.push(Command::Act(Action::LearnRewards));
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::command::Command;
 use super::controls::{self, Weight};
 use super::engine_state::{AlignedState, Divergence};
 use super::icons::{self, Icon};
-use super::making;
+use super::making::{UnderWay, under_way_ui};
 use super::theme::{self, space, tokens};
 use crate::model::vector::About;
 use crate::model::{FoundModel, ModelFacts};
@@ -55,7 +55,7 @@ pub struct VectorsView<'a> {
     /// What the reply under way, or the last one, measured.
     pub divergence: &'a Divergence,
     /// A vector being made: its name and how far it is.
-    pub making: Option<(&'a str, &'a str)>,
+    pub making: Option<&'a UnderWay>,
 }
 
 /// What the part remembers between frames.
@@ -158,8 +158,8 @@ pub fn vectors_ui(
     ui.add_space(space::XS);
     let is_measured = lines.iter().any(Line::is_measured);
     add_ui(ui, view, is_measured, state, commands);
-    if let Some((name, words)) = view.making {
-        making::under_way_ui(ui, name, words, commands);
+    if let Some(one) = view.making {
+        under_way_ui(ui, one, commands);
     }
     state.is_dragging |= mixture::mixture_ui(ui, view, &mut plan, commands);
     if !lines.is_empty() {

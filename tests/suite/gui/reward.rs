@@ -121,6 +121,35 @@ fn an_adapter_dropped_on_the_window_shows_its_rewards() {
     assert!(stage.sees("civil") && stage.shows("Strength: off"), "{}", stage.text());
 }
 
+#[test]
+fn rewards_are_learnt_in_a_dialog_that_measures_the_time_first() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    crate::learn_reward::reward_stage(folder.path());
+    let mut stage = Stage::reopen(Setup::without_model(), Arc::clone(&folder));
+    assert!(!stage.sees("Learn rewards…"), "there is no model to learn for");
+    stage.drop_files(&[folder.path().join("base")]);
+    stage.until("the model is there", |stage| stage.sees("Learn rewards…"));
+    stage.click("Learn rewards…");
+    assert!(stage.shows("An adapter for base") && stage.shows("Name the file of pairs"));
+    stage.type_into("Preference pairs", "nowhere.jsonl");
+    stage.type_into("Adapter name", "fox");
+    stage.click("Measure the time");
+    stage.until("it is refused", |stage| stage.shows("nowhere.jsonl: "));
+    let pairs = folder.path().join("pairs.jsonl").display().to_string();
+    stage.retype("Preference pairs", &pairs);
+    assert!(stage.shows("rewards/fox.safetensors"), "where it will lie: {}", stage.text());
+    stage.click("Measure the time");
+    stage.until("it is measured", |stage| stage.shows("It takes about "));
+    stage.click("Stop when it gets no better");
+    assert!(!stage.shows("It takes about "), "that was measured for another run");
+    stage.click("Learn the rewards");
+    stage.until("its rewards are shown", |stage| stage.sees("Remove reward adapter"));
+    assert!(!stage.sees("Learn the rewards"), "the dialog is closed");
+    assert!(folder.path().join("rewards/fox.safetensors").is_file());
+    stage.talk("Which animal sleeps?");
+    assert!(stage.shows("Predicted reward, "), "{}", stage.text());
+}
+
 fn picture(name: &str, theme: Theme) {
     let settings =
         Settings { default_preset: "Greedy".into(), theme, sidebar: false, ..Settings::default() };

@@ -28,15 +28,15 @@ fn made(
     making: &Making,
     cancels: bool,
 ) -> (Result<PathBuf, (String, bool)>, Vec<String>) {
-    engine.send(Request::MakeVector(Box::new(making.clone()))).unwrap();
+    engine.send(Request::Make(Box::new(making.clone()))).unwrap();
     if cancels {
         engine.cancel_making();
     }
     let mut told = Vec::new();
     loop {
         match engine.recv_timeout(HANG).expect("the engine tells something") {
-            Event::MakingProgress { words } => told.push(words),
-            Event::VectorMade { path } => return (Ok(path), told),
+            Event::MakingProgress(progress) => told.push(progress.words),
+            Event::Made { path, .. } => return (Ok(path), told),
             Event::MakingFailed { message, cancelled } => return (Err((message, cancelled)), told),
             _ => {}
         }

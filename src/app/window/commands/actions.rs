@@ -82,6 +82,7 @@ impl Window {
             Action::RedoDials => self.redo_dials(),
             Action::AddVector => self.question(Question::VectorFile),
             Action::MakeVector => self.open_making(),
+            Action::LearnRewards => self.panels.dialog = Some(Dialog::Learning),
             Action::ChooseModel => self.open_model_dialog(),
             Action::OpenModelFile => self.question(Question::ModelFile),
             Action::OpenModelFolder => self.question(Question::ModelFolder),

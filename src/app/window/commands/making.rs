@@ -1,20 +1,13 @@
-//! Making vectors from the window: the dialog, the job, and what becomes of it.
+//! Making vectors and learning rewards from the window: the dialogs, the job, and what becomes of it.
 
 use std::path::PathBuf;
 
 use crate::app::window::state::Window;
 use crate::engine::Request;
 use crate::engine::making::Making;
+use crate::model::FileKind;
 use crate::ui::dialogs::Dialog;
-use crate::ui::making::Field;
-
-/// A vector being made.
-#[derive(Debug, Clone)]
-pub struct UnderWay {
-    pub name: String,
-    /// How far it is.
-    pub words: String,
-}
+use crate::ui::making::{Field, UnderWay};
 
 impl Window {
     /// Opens the dialog, on the model that is loaded.
@@ -25,10 +18,13 @@ impl Window {
         self.panels.dialog = Some(Dialog::Making);
     }
 
-    pub(super) fn make_vector(&mut self, making: Making) {
-        let name = making.name.clone();
-        match self.handle.send(Request::MakeVector(Box::new(making))) {
-            Ok(()) => self.making = Some(UnderWay { name, words: "Starting".to_owned() }),
+    pub(super) fn make(&mut self, making: Making, only_estimates: bool) {
+        let request = match only_estimates {
+            true => Request::EstimateMaking(Box::new(making.clone())),
+            false => Request::Make(Box::new(making.clone())),
+        };
+        match self.handle.send(request) {
+            Ok(()) => self.making = Some(UnderWay::begin(making, only_estimates)),
             Err(problem) => self.panels.toasts.error(problem.to_string()),
         }
     }
@@ -40,27 +36,45 @@ impl Window {
         }
     }
 
-    /// It is made: it comes onto the list, off until it is turned up.
-    pub(in crate::app::window) fn take_made(&mut self, path: PathBuf) {
-        let name = self.making.take().map(|under_way| under_way.name).unwrap_or_default();
-        if matches!(self.panels.dialog, Some(Dialog::Making)) {
+    /// It is made: a vector comes onto the list, off until it is turned up; an adapter's rewards are
+    /// shown from the next reply on.
+    pub(in crate::app::window) fn take_made(&mut self, path: PathBuf, kind: FileKind) {
+        let name = self.making.take().map(|under_way| under_way.making.name).unwrap_or_default();
+        if matches!(self.panels.dialog, Some(Dialog::Making | Dialog::Learning)) {
             self.panels.dialog = None;
         }
         self.panels.toasts.info(format!("“{name}” is made: {}", path.display()));
-        self.add_vector(&path);
+        match kind {
+            FileKind::Reward => self.add_reward(&path),
+            _ => self.add_vector(&path),
+        }
+    }
+
+    /// How long it would take; the form says so as long as it asks for the same.
+    pub(in crate::app::window) fn take_estimate(&mut self, words: String) {
+        if let Some(under_way) = self.making.take() {
+            self.panels.learning.take_estimate(under_way.making, words);
+        }
     }
 
     pub(in crate::app::window) fn making_failed(&mut self, message: String, cancelled: bool) {
-        self.making = None;
-        if cancelled {
-            self.panels.toasts.info("Making the vector was cancelled");
-        } else {
-            self.panels.toasts.error(message);
+        let under_way = self.making.take();
+        match under_way.filter(|_| cancelled) {
+            None => self.panels.toasts.error(message),
+            Some(one) if one.only_estimates => {}
+            Some(one) => {
+                self.panels.toasts.info(format!("Making “{}” was cancelled", one.making.name));
+            }
         }
     }
 
     /// Where vectors made here are written.
     pub(in crate::app::window) fn vectors_folder(&self) -> PathBuf {
         self.places.data_folder.join("vectors")
+    }
+
+    /// Where reward adapters learnt here are written.
+    pub(in crate::app::window) fn rewards_folder(&self) -> PathBuf {
+        self.places.data_folder.join("rewards")
     }
 }

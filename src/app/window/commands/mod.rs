@@ -15,7 +15,6 @@ use super::state::Window;
 use crate::engine::Request;
 use crate::ui::Command;
 
-pub use making::UnderWay;
 pub use model::load_options;
 pub use view::{theme_preference, tint};
 
@@ -91,7 +90,8 @@ impl Window {
             Command::ChooseForMaking(field) => {
                 self.question(super::jobs::Question::ForMaking(field));
             }
-            Command::MakeVector(making) => self.make_vector(*making),
+            Command::Make(making) => self.make(*making, false),
+            Command::EstimateMaking(making) => self.make(*making, true),
             Command::CancelMaking => self.cancel_making(),
             Command::ChooseGuide(part) => self.question(super::jobs::Question::Guide(part)),
             Command::AddGuide { part, path } => self.add_guide(part, &path),

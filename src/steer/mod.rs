@@ -2,6 +2,7 @@
 
 pub mod datastore;
 pub mod guidance;
+pub mod levels;
 pub mod mixture;
 pub mod plan;
 pub mod reward;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::bench::{Strengths, alone};
 use crate::eval::levels::Rates;
 use crate::learn::text::Level;
+use crate::steer::levels::solve;
 
 /// Strengths end here on both sides.
 pub const MOST: f64 = 2.0;
@@ -142,8 +143,9 @@ impl<F: FnMut(Strengths) -> Result<[Rates; 3]>> Search<F> {
     fn corrected(&self, start: Strengths) -> Strengths {
         let matrix = self.leak();
         let shift = [0, 1, 2].map(|domain| matrix[domain][domain] * start[domain]);
-        let solved = solve(matrix, shift).unwrap_or(start);
-        solved.map(|s| s.clamp(-MOST, MOST))
+        let equations = matrix.iter().zip(shift).map(|(row, right)| [&row[..], &[right]].concat());
+        let solved = solve(equations.collect()).unwrap_or(start.to_vec());
+        [0, 1, 2].map(|domain| solved[domain].clamp(-MOST, MOST))
     }
 
     /// `[domain asked][vector]`: how the mean level (0 avoidance, 1 generic, 2 expert) changes per
@@ -173,28 +175,6 @@ fn slope(points: Vec<(f64, f64)>) -> f64 {
     let above: f64 = points.iter().map(|(x, y)| (x - mx) * (y - my)).sum();
     let below: f64 = points.iter().map(|(x, _)| (x - mx).powi(2)).sum();
     if below > 0.0 { above / below } else { 0.0 }
-}
-
-/// Solves three equations (Cramer's rule); `None` when they have no one solution.
-fn solve(matrix: [[f64; 3]; 3], right: [f64; 3]) -> Option<[f64; 3]> {
-    let determinant = |m: &[[f64; 3]; 3]| {
-        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
-            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
-            + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
-    };
-    let whole = determinant(&matrix);
-    if whole.abs() < 1e-9 {
-        return None;
-    }
-    let mut solution = [0.0; 3];
-    for (column, value) in solution.iter_mut().enumerate() {
-        let mut replaced = matrix;
-        for (row, right) in replaced.iter_mut().zip(right) {
-            row[column] = right;
-        }
-        *value = determinant(&replaced) / whole;
-    }
-    Some(solution)
 }
 
 #[cfg(test)]
@@ -242,12 +222,5 @@ mod tests {
         assert!(search.measurements() <= 4 + 10);
         drop(search);
         assert!(calls <= 14);
-    }
-
-    #[test]
-    fn equations_are_solved() {
-        let solved = solve([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]], [5.0, 3.0, 3.0]);
-        assert_eq!(solved, Some([2.0, 3.0, 1.0]));
-        assert_eq!(solve([[0.0; 3]; 3], [1.0; 3]), None);
     }
 }

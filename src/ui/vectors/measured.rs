@@ -8,12 +8,10 @@ use egui::{Grid, RichText, Ui};
 use super::strength::text_of;
 use super::{Known, Line};
 use crate::model::vector::{Calibration, SweepPoint};
+use crate::steer::levels;
 use crate::ui::controls;
 use crate::ui::theme::tokens;
 use crate::ui::words;
-
-/// The level whose rate a leak is a change of.
-const EXPERT: &str = "expert";
 
 /// The rates measured nearest to a strength, with the length of answers beside them: a level is
 /// easily taken for a length. `None` where nothing was measured.
@@ -25,15 +23,6 @@ pub fn levels_at(calibration: &Calibration, strength: f32) -> Option<String> {
     let tokens = words::plural(nearest.answer_tokens.round() as u64, "token", "tokens");
     let at = text_of(nearest.strength);
     Some(format!("Measured at {at}: {}; {tokens} an answer", rates.join(", ")))
-}
-
-/// How its own rate of expert answers changes from off to 1.
-fn own_change(calibration: &Calibration) -> Option<f64> {
-    let rate = |strength: f64| {
-        let at = |point: &&SweepPoint| (point.strength - strength).abs() < 1e-6;
-        calibration.sweep.iter().find(at)?.rates.get(EXPERT).copied()
-    };
-    Some(rate(1.0)? - rate(0.0)?)
 }
 
 /// Domains, and for each measured vector its name and the changes in them, in points.
@@ -60,7 +49,7 @@ fn leaks(lines: &[Line<'_>]) -> Leaks {
         .collect();
     let row = |(name, own, calibration): (String, String, &Calibration)| {
         let change = |domain: &String| match *domain == own {
-            true => own_change(calibration),
+            true => levels::own_change(calibration),
             false => calibration.leak.get(domain).copied(),
         };
         (name, domains.iter().map(change).collect())
@@ -120,7 +109,7 @@ mod tests {
     fn calibration(leak: &[(&str, f64)]) -> Calibration {
         let point = |strength, expert: f64| SweepPoint {
             strength,
-            rates: [("avoidance".to_owned(), 1.0 - expert), (EXPERT.to_owned(), expert)].into(),
+            rates: [("avoidance".to_owned(), 1.0 - expert), ("expert".to_owned(), expert)].into(),
             answer_tokens: 20.0 + 40.0 * strength,
             ..SweepPoint::default()
         };

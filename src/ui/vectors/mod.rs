@@ -2,6 +2,7 @@
 //! slider each, effective on the next token.
 
 mod distance;
+mod levels;
 mod measured;
 mod mixture;
 mod policy;
@@ -69,6 +70,7 @@ pub struct VectorsState {
     beyond: bool,
     /// The table of leaks is unfolded.
     shows_leaks: bool,
+    levels: levels::LevelsState,
 }
 
 /// A vector of the list and what is known of it.
@@ -153,6 +155,12 @@ pub fn vectors_ui(
             Some(Deed::Remove) => commands.push(Command::RemoveVector(path.clone())),
             None => {}
         }
+    }
+    for (path, strength) in
+        levels::levels_ui(ui, &lines, state.beyond, &mut state.levels).into_iter().flatten()
+    {
+        setting_of(&mut plan, &path).strength = strength;
+        state.held = None;
     }
     measured::leaks_ui(ui, &lines, &mut state.shows_leaks);
     ui.add_space(space::XS);

@@ -11,7 +11,7 @@ use egui_kittest::{Harness, SnapshotOptions};
 use tiller::engine::Recipe;
 use tiller::model::toy::ToyOptions;
 use tiller::model::vector::file::{self, Precision};
-use tiller::model::vector::{Calibration, Facts, Vector, about};
+use tiller::model::vector::{Calibration, Facts, SweepPoint, Vector, about};
 use tiller::steer::{KvPolicy, Plan, VectorSetting};
 use tiller::ui::engine_state::Divergence;
 use tiller::ui::vectors::{Known, VectorsState, VectorsView, vectors_ui};
@@ -31,12 +31,20 @@ fn vector(folder: &Path, domain: &str, base: &str, is_calibrated: bool) -> PathB
     let calibration = is_calibrated.then(|| Calibration {
         level_centres: levels.map(|(name, at)| (name.to_owned(), at)).into(),
         safe_range: Some([-1.1, 1.2]),
+        sweep: (-6..=6).map(|i| measured(f64::from(i) * 0.25)).collect(),
         leak: [("legal".to_owned(), 0.03), ("financial".to_owned(), -0.14)].into(),
-        ..Calibration::default()
     });
     let facts = Facts { domain: domain.into(), calibration, ..Facts::default() };
     file::write(&path, &vector, &facts, Precision::F32).unwrap();
     path
+}
+
+/// Levels follow each other along the strength; half of the answers are at the likeliest one.
+fn measured(strength: f64) -> SweepPoint {
+    let likeliest = if strength < -0.5 { 0 } else { 1 + usize::from(strength > 0.5) };
+    let rate = |level: usize| if level == likeliest { 0.5 } else { 0.25 };
+    let rates = ["avoidance", "generic", "expert"].map(str::to_owned).into_iter();
+    SweepPoint { strength, rates: rates.zip((0..3).map(rate)).collect(), ..SweepPoint::default() }
 }
 
 fn add(stage: &mut Stage, path: &Path) {
@@ -124,6 +132,26 @@ fn vectors_that_came_with_the_model_are_listed_and_stay_on_the_list() {
     let recipe: Recipe = serde_json::from_str(&recipe).unwrap();
     let names: Vec<_> = recipe.vectors.iter().map(|vector| vector.name.as_str()).collect();
     assert_eq!(names, ["medical"], "the reply was steered by it alone");
+}
+
+#[test]
+fn levels_are_chosen_for_several_domains_and_the_sliders_follow() {
+    let mut stage = with_medical(Setup::default());
+    assert!(!stage.sees("Levels"), "one vector is a slider");
+    let legal = vector(stage.path(), "legal", "toy model", true);
+    add(&mut stage, &legal);
+    stage.until("it is on the list", |stage| stage.sees("Remove Legal"));
+    stage.set_slider("Legal", 0.25);
+    stage.click("Levels");
+    assert!(!stage.sees("Set sliders"), "nothing is wanted yet");
+    stage.harness.get_by_role_and_label(Role::ComboBox, "Medical").click();
+    stage.settle();
+    stage.click("avoidance");
+    stage.click("Set sliders");
+    let medical = stage.slider("Medical");
+    assert!((-1.1..=-0.5).contains(&medical), "where avoidance is likeliest: {medical}");
+    assert_eq!(stage.slider("Legal"), 0.25, "as it was");
+    assert!(stage.shows("Expected in the worst domain: 50 %"), "{}", stage.text());
 }
 
 #[test]

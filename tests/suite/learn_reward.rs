@@ -279,3 +279,50 @@ fn rewards_are_measured_learnt_cancelled_and_taken_up_beside_the_engine() {
     let (ended, ..) = answered(&engine);
     assert!(matches!(ended, Event::MakingEstimated { .. }), "{ended:?}");
 }
+
+/// The tokens of a greedy reply as `say --json` prints them, and what it says of drafts.
+fn said_greedily(folder: &Path, more: &[&str]) -> (Vec<(u64, String)>, [u64; 2]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tiller"))
+        .args(["say", "Which animal sleeps?", "--json", "--plan"])
+        .arg(folder.join("plan.toml"))
+        .arg("--model")
+        .arg(folder.join("base"))
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (last, tokens) = lines.split_last().unwrap();
+    let token = |line: &serde_json::Value| {
+        (line["id"].as_u64().unwrap(), line["text"].as_str().unwrap().to_owned())
+    };
+    let drafting = &last["timings"]["drafting"];
+    let count = |name: &str| drafting[name].as_u64().unwrap_or_default();
+    (tokens.iter().map(token).collect(), [count("drafted"), count("accepted")])
+}
+
+#[test]
+fn trained_drafts_leave_greedy_text_as_it_is_and_are_mostly_right() {
+    let folder = tempfile::tempdir().unwrap();
+    reward_stage(folder.path());
+    let heads = ["--experts", "--drafts", "2", "--one-in", "2", "--epochs", "40"];
+    let mut learning = learn(folder.path(), "fox.safetensors", &heads);
+    let output = learning.stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("% of drafts right"), "{}", said(&output));
+    let plan = "max-tokens = 40\n\n[sampling]\ntemperature = 0.0\n";
+    std::fs::write(folder.path().join("plan.toml"), plan).unwrap();
+    let adapter = folder.path().join("fox.safetensors").display().to_string();
+    let (plain, none) = said_greedily(folder.path(), &[]);
+    assert!(plain.len() > 10 && none == [0, 0], "{plain:?}");
+    let (drafted, counts) = said_greedily(folder.path(), &["--reward", &adapter, "--speculate"]);
+    assert_eq!(drafted, plain, "{counts:?}");
+    let [tried, accepted] = counts;
+    assert!(2 * accepted > tried && tried > 0, "{counts:?}");
+    // The expert and anti-expert heads that were trained beside them are there to detoxify by.
+    let detoxed = ["--reward", &adapter, "--reward-strength", "0", "--detox", "2"];
+    let (steered, _) = said_greedily(folder.path(), &detoxed);
+    assert!(!steered.is_empty());
+}

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::texts::Files;
 use crate::model::decoder::DecoderSpec;
-use crate::model::reward::{Initialisation, Insertion, Precision, Sizes, Start};
+use crate::model::reward::{Heads, Initialisation, Insertion, Precision, Sizes, Start};
 use crate::platform::Problem;
 
 /// Learn to tell good answers from bad ones, from preference pairs or ratings.
@@ -99,6 +99,14 @@ pub struct StreamArgs {
     /// The reward also reads the original's last state.
     #[arg(long)]
     pub reads_original: bool,
+    /// Also train an expert head on the better answers and an anti-expert head on the worse ones, for
+    /// replies that are detoxified.
+    #[arg(long, conflicts_with_all = ["ratings", "separate"])]
+    pub experts: bool,
+    /// Also train this many heads that draft the tokens behind the next one, on the base's own
+    /// answers, for replies that are verified rather than made token by token.
+    #[arg(long, default_value_t = 0, value_name = "COUNT", conflicts_with = "separate")]
+    pub drafts: usize,
     /// How the matrices are written, and held while they run.
     #[arg(long, value_enum, default_value_t)]
     pub precision: Written,
@@ -193,6 +201,8 @@ impl Default for StreamArgs {
             one_in: 8,
             start: None,
             reads_original: false,
+            experts: false,
+            drafts: 0,
             precision: Written::default(),
         }
     }
@@ -229,6 +239,12 @@ impl StreamArgs {
     /// How wide it is beside a base.
     pub fn sizes(&self, spec: &DecoderSpec) -> Sizes {
         Sizes::one_in(self.one_in, spec)
+    }
+
+    /// What it ends in.
+    pub fn heads(&self) -> Heads {
+        let Self { reads_original, experts, drafts, .. } = *self;
+        Heads { reads_original, experts, drafts }
     }
 
     /// The type of the matrices beside a base held in this form (`ModelFacts::held_as`).
@@ -291,6 +307,10 @@ impl RewardArgs {
             ("--epochs must be at least 1", epochs > 0),
             ("--batch must be at least 1", batch > 0),
             ("--one-in must be at least 1", self.stream.one_in > 0),
+            ("--experts learn from pairs, not from ratings", {
+                !self.stream.experts || self.ratings.is_empty()
+            }),
+            ("--drafts lies between 0 and 8", self.stream.drafts <= 8),
             ("--context must be at least 8", self.context.is_none_or(|context| context >= 8)),
             ("--learning-rate lies between 0 and 1", learning_rate > 0.0 && learning_rate < 1.0),
             ("with --initialisation zero and --start zeros nothing would ever be learned", {

@@ -9,6 +9,7 @@ use candle_core::backprop::GradStore;
 
 use super::arguments::Schedule;
 use super::objective;
+use super::signals::{self, Signal};
 use super::standing::Standing;
 use super::state::Position;
 use super::texts::{Lesson, Lessons};
@@ -18,6 +19,7 @@ use crate::learn::base::optimizer::{AdamW, StepSize, Trained};
 use crate::learn::base::schedule;
 use crate::learn::preference::batch::shares;
 use crate::learn::random::Draws;
+use crate::model::reward::Heads;
 
 /// Most positions of one pass; larger batches are computed part by part.
 pub const MOST_POSITIONS: usize = 4096;
@@ -38,6 +40,41 @@ pub trait Rewarder: Trained + Sync {
     /// # Errors
     /// When an operation fails.
     fn rewards(&self, texts: &[usize], reads: &[(usize, usize)]) -> Result<Tensor>;
+
+    /// The heads that are trained.
+    fn heads(&self) -> Heads {
+        Heads::default()
+    }
+
+    /// Rewards and what heads over the vocabulary say; with `compares` also how often they are right.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    fn read(
+        &self,
+        texts: &[usize],
+        reads: &[(usize, usize)],
+        _signals: &[Signal],
+        _compares: bool,
+    ) -> Result<Read> {
+        Ok(Read { rewards: Some(self.rewards(texts, reads)?), signals: Vec::new() })
+    }
+}
+
+/// What a model says of some texts.
+pub struct Read {
+    /// `[reads]`; `None` without reads.
+    pub rewards: Option<Tensor>,
+    /// For each signal its mean cross-entropy, and how many of its tokens would have been said.
+    pub signals: Vec<(Tensor, f64)>,
+}
+
+/// By how much a part counts.
+#[derive(Clone, Copy)]
+struct Shares {
+    /// One over the lessons of the whole batch that judge, and over the tokens heads are to say.
+    lesson: f64,
+    token: f64,
 }
 
 /// What is known after a step.
@@ -175,6 +212,9 @@ impl<M: Rewarder> Learner<'_, M> {
         let all: usize = lengths.iter().sum();
         let count = all.div_ceil(MOST_POSITIONS).max(1).next_multiple_of(self.workers.count());
         let parts = shares(&lengths, count);
+        let judging = lessons.iter().filter(|lesson| lesson.judges()).count().max(1);
+        let tokens = signals::count(self.model.heads(), lessons, texts).max(1);
+        let each = Shares { lesson: 1.0 / judging as f64, token: 1.0 / tokens as f64 };
         let (mut standing, mut sum) = (Standing::default(), Vec::<GradStore>::new());
         for parts in parts.chunks(self.workers.count()) {
             let numbers: Vec<usize> = parts
@@ -182,15 +222,23 @@ impl<M: Rewarder> Learner<'_, M> {
                 .flat_map(|part| lessons[part.clone()].iter().flat_map(|l| l.texts().to_vec()))
                 .collect();
             self.model.ready(&numbers)?;
-            let results = self.workers.each(parts, |part| {
-                self.part(&lessons[part.clone()], prefixes, 1.0 / lessons.len() as f64, backward)
-            })?;
+            let results = self
+                .workers
+                .each(parts, |part| self.part(&lessons[part.clone()], prefixes, each, backward))?;
             for (place, (one, grads)) in results.into_iter().enumerate() {
                 standing = standing.with(&one);
                 match (sum.get_mut(place), grads) {
                     (Some(sum), Some(grads)) => add(self.model, sum, grads)?,
                     (None, Some(grads)) => sum.push(grads),
                     (_, None) => {}
+                }
+            }
+        }
+        // A head that had nothing to say in these lessons stays where it is.
+        for grads in &mut sum {
+            for (_, var) in self.model.trained() {
+                if grads.get(var).is_none() {
+                    grads.insert(var, var.as_tensor().zeros_like()?);
                 }
             }
         }
@@ -202,7 +250,7 @@ impl<M: Rewarder> Learner<'_, M> {
         &self,
         lessons: &[Lesson],
         prefixes: usize,
-        share: f64,
+        share: Shares,
         backward: bool,
     ) -> Result<(Standing, Option<GradStore>)> {
         let mut texts: Vec<usize> = Vec::new();
@@ -223,6 +271,10 @@ impl<M: Rewarder> Learner<'_, M> {
                     reads.push((place(*text), last(*text)));
                     before.push(0);
                 }
+                Lesson::Own(text) => {
+                    place(*text);
+                    before.push(0);
+                }
                 Lesson::Pair(pair) => {
                     let places = pair.map(&mut place);
                     let aligned =
@@ -234,12 +286,20 @@ impl<M: Rewarder> Learner<'_, M> {
                 }
             }
         }
-        let rewards = self.model.rewards(&texts, &reads)?;
-        let values: Vec<f64> = rewards.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let find = |number: usize| texts.iter().position(|text| *text == number).unwrap_or(0);
+        let signals = signals::of(self.model.heads(), lessons, &self.lessons.texts, find);
+        let Read { rewards, signals: said } =
+            self.model.read(&texts, &reads, &signals, !backward)?;
+        let values = match &rewards {
+            Some(rewards) => rewards.to_vec1::<f32>()?,
+            None => Vec::new(),
+        };
+        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
         let (mut standing, mut slopes) = (Standing::default(), Vec::with_capacity(values.len()));
         let mut rest = values.as_slice();
         for (lesson, before) in lessons.iter().zip(before) {
             match lesson {
+                Lesson::Own(_) => {}
                 Lesson::Rating(_, wanted) => {
                     let (loss, slope) = objective::rating(rest[0], *wanted);
                     standing.add_rating(*wanted, loss);
@@ -265,13 +325,31 @@ impl<M: Rewarder> Learner<'_, M> {
                 }
             }
         }
+        for (signal, (loss, right)) in signals.iter().zip(&said) {
+            let right = (signal.is_draft && !backward).then_some(*right);
+            standing.add_signal(signal.targets.len(), f64::from(loss.to_scalar::<f32>()?), right);
+        }
         if !backward {
             return Ok((standing, None));
         }
-        // The rewards times the loss's slopes there have the loss's own gradients.
-        let slopes: Vec<f32> = slopes.into_iter().map(|slope| (share * slope) as f32).collect();
-        let slopes = Tensor::from_vec(slopes, rewards.shape(), rewards.device())?;
-        Ok((standing, Some((rewards * slopes)?.sum_all()?.backward()?)))
+        let mut parts = Vec::new();
+        if let Some(rewards) = rewards {
+            // The rewards times the loss's slopes there have the loss's own gradients.
+            let slopes: Vec<f32> =
+                slopes.into_iter().map(|slope| (share.lesson * slope) as f32).collect();
+            let slopes = Tensor::from_vec(slopes, rewards.shape(), rewards.device())?;
+            parts.push((rewards * slopes)?.sum_all()?);
+        }
+        for (signal, (loss, _)) in signals.iter().zip(said) {
+            let weight = signals::WEIGHT * signal.targets.len() as f64 * share.token;
+            parts.push(loss.affine(weight, 0.0)?);
+        }
+        let mut parts = parts.into_iter();
+        let Some(mut sum) = parts.next() else { return Ok((standing, None)) };
+        for part in parts {
+            sum = (sum + part)?;
+        }
+        Ok((standing, Some(sum.backward()?)))
     }
 }
 

@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 
 use super::arguments::RewardArgs;
 use super::stream::Stream;
-use super::texts::Lessons;
+use super::texts::{Lesson, Lessons};
 use super::told::Told;
 use super::trainer::{self, Outcome};
-use super::{deviation, separate};
+use super::{deviation, own, separate};
 use crate::learn::base::optimizer::Trained;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::decoder::DecoderSpec;
@@ -45,7 +45,7 @@ pub fn run(
         tell(Told::Line(&said));
     }
     let facts = &stream.inserted.facts;
-    let trained = serde_json::to_string(&(facts, args.stream.reads_original))?;
+    let trained = format!("{} {:?}", serde_json::to_string(facts)?, stream.inserted.heads);
     let recipe = trainer::recipe(args, &model.fingerprint, &lessons, trained);
     let go_on = || if cancelled() { Err(Cancelled.into()) } else { Ok(()) };
     let mut heard = |told: Told<'_>| {
@@ -70,14 +70,23 @@ pub fn run(
         (false, 0) => "pairwise",
         (false, _) => "pairwise on prefixes",
     };
+    let objective = match args.stream.experts {
+        true => format!("{objective}, experts"),
+        false => objective.to_owned(),
+    };
+    let objective = match args.stream.drafts {
+        0 => objective,
+        count => format!("{objective}, drafts {count} ahead"),
+    };
+    let judging = |lessons: &[Lesson]| lessons.iter().filter(|lesson| lesson.judges()).count();
     let facts = &mut adapter.facts;
     facts.name = args.name();
     facts.deviation = unit;
     facts.created = jiff::Timestamp::now().to_string();
     facts.training = Some(Training {
-        objective: objective.to_owned(),
-        examples: lessons.training.len() as u64,
-        held_out: lessons.held_out.len() as u64,
+        objective: objective.clone(),
+        examples: judging(&lessons.training) as u64,
+        held_out: judging(&lessons.held_out) as u64,
         data: lessons.digest(),
         steps: outcome.steps,
         epochs: outcome.steps as f64 * args.schedule.batch as f64
@@ -85,9 +94,10 @@ pub fn run(
         learning_rate: args.schedule.learning_rate,
         seed,
         pair_accuracy: outcome.after.accuracy(),
+        drafts_right: outcome.after.drafts_right(),
         seconds: outcome.seconds,
     });
-    facts.how_made = how_made(args, objective, &outcome, lessons.training.len());
+    facts.how_made = how_made(args, &objective, &outcome, lessons.training.len());
     file::write(&args.out, &adapter)
         .with_context(|| Problem::new("the adapter cannot be written").at(&args.out))?;
     trainer::finish(&args.out)?;
@@ -122,7 +132,7 @@ pub(super) fn prepare(
         context_length: Some(context + 1),
     };
     let outlook = load::outlook(&checkpoint)?;
-    let (decoder, model, language) =
+    let (mut decoder, model, language) =
         load::decoder(&checkpoint, outlook, &options, &mut |_, _| !cancelled())?;
     if let Some(wanted) = args.rounded_to.as_ref().filter(|wanted| **wanted != model.rounded_to) {
         let said = |form: &str| match form {
@@ -137,6 +147,10 @@ pub(super) fn prepare(
     let mut lessons = Lessons::read(args.files(), &language, context, tell)?;
     if let Some(most) = args.most {
         lessons.keep(most, args.schedule.seed);
+    }
+    if args.stream.drafts > 0 {
+        let go_on = || if cancelled() { Err(Cancelled.into()) } else { Ok(()) };
+        own::answer(&mut decoder, &language, &mut lessons, context, go_on, tell)?;
     }
     let device = decoder.device();
     let texts = Arc::new(lessons.texts.clone());

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::signals;
+
 /// Sums over lessons; what is told are means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
@@ -17,6 +19,16 @@ pub struct Standing {
     prefixes_right: f64,
     /// Of ratings: the sum of wanted squares, for the share that is explained.
     squares: f64,
+    /// Tokens that heads over the vocabulary were to say, and what that cost them in nats.
+    #[serde(default)]
+    said: f64,
+    #[serde(default)]
+    said_losses: f64,
+    /// Of these, drafts, and those that were right.
+    #[serde(default)]
+    drafts: f64,
+    #[serde(default)]
+    drafts_right: f64,
 }
 
 /// 1 for the right order, a half for a tie.
@@ -48,6 +60,16 @@ impl Standing {
         self.squares += wanted * wanted;
     }
 
+    /// Takes in what a head over the vocabulary was to say.
+    pub fn add_signal(&mut self, count: usize, loss: f64, drafts_right: Option<f64>) {
+        self.said += count as f64;
+        self.said_losses += count as f64 * loss;
+        if let Some(right) = drafts_right {
+            self.drafts += count as f64;
+            self.drafts_right += right;
+        }
+    }
+
     /// Both together.
     pub fn with(&self, other: &Self) -> Self {
         Self {
@@ -59,6 +81,10 @@ impl Standing {
             prefixes: self.prefixes + other.prefixes,
             prefixes_right: self.prefixes_right + other.prefixes_right,
             squares: self.squares + other.squares,
+            said: self.said + other.said,
+            said_losses: self.said_losses + other.said_losses,
+            drafts: self.drafts + other.drafts,
+            drafts_right: self.drafts_right + other.drafts_right,
         }
     }
 
@@ -73,12 +99,27 @@ impl Standing {
             prefixes: share * self.prefixes,
             prefixes_right: share * self.prefixes_right,
             squares: share * self.squares,
+            said: share * self.said,
+            said_losses: share * self.said_losses,
+            drafts: share * self.drafts,
+            drafts_right: share * self.drafts_right,
         }
     }
 
-    /// Mean loss.
+    /// Mean loss, of rewards and of heads over the vocabulary.
     pub fn loss(&self) -> f64 {
-        self.losses / self.lessons.max(f64::MIN_POSITIVE)
+        let signals = self.nats().map_or(0.0, |nats| signals::WEIGHT * nats);
+        self.losses / self.lessons.max(f64::MIN_POSITIVE) + signals
+    }
+
+    /// Mean cross-entropy of what heads over the vocabulary were to say, in nats; `None` without.
+    pub fn nats(&self) -> Option<f64> {
+        (self.said > 0.0).then(|| self.said_losses / self.said)
+    }
+
+    /// Share of the drafts that were right, where that was looked at.
+    pub fn drafts_right(&self) -> Option<f64> {
+        (self.drafts > 0.0).then(|| self.drafts_right / self.drafts)
     }
 
     /// Share of the pairs in the right order at the last token; `None` without pairs.
@@ -113,6 +154,12 @@ impl Standing {
         if let Some(explained) = self.explained() {
             said += &format!(", {:.1} % of the ratings' spread explained", 100.0 * explained);
         }
+        if let Some(nats) = self.nats() {
+            said += &format!(", signals {nats:.3} nats");
+        }
+        if let Some(right) = self.drafts_right() {
+            said += &format!(", {:.1} % of drafts right", 100.0 * right);
+        }
         said
     }
 }
@@ -132,6 +179,11 @@ mod tests {
         let twice = standing.with(&standing);
         assert_eq!((twice.loss(), twice.accuracy()), (standing.loss(), standing.accuracy()));
         assert!((standing.faded(0.25).loss() - 1.0).abs() < 1e-12);
+        let mut speaking = standing;
+        speaking.add_signal(3, 2.0, None);
+        speaking.add_signal(1, 6.0, Some(1.0));
+        assert_eq!((speaking.nats(), speaking.drafts_right()), (Some(3.0), Some(1.0)));
+        assert_eq!(speaking.loss(), 1.0 + 3.0 * signals::WEIGHT);
         let mut rated = Standing::default();
         rated.add_rating(2.0, 1.0);
         assert_eq!((rated.accuracy(), rated.explained()), (None, Some(0.75)));

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use super::arguments::StreamArgs;
 use super::inserted::Inserted;
 use super::inserted::record::Packed;
-use super::learner::Rewarder;
+use super::learner::{Read, Rewarder};
 use super::records::Records;
+use super::signals::Signal;
 use super::texts::{RatingScale, Text};
 use crate::learn::base::optimizer::Trained;
 use crate::model::checkpoint::Checkpoint;
@@ -55,7 +56,7 @@ impl Stream {
             initialisation: args.initialisation(),
             ..Facts::default()
         };
-        let heads = Heads { reads_original: args.reads_original, ..Heads::default() };
+        let heads = args.heads();
         let shape = Shape::new(&facts, heads, &spec)?;
         let mut tensors = initialise(checkpoint, &shape, facts.initialisation, seed)?;
         let context = base.context_length();
@@ -84,6 +85,17 @@ impl Stream {
         let inserted = &self.inserted;
         let packed = Packed::new(&inserted.layout, &records, &inserted.device)?;
         Ok(inserted.rewards(&packed, &reads)?.detach().to_vec1()?)
+    }
+
+    /// The records of some texts, and where each begins.
+    fn packed(&self, texts: &[usize]) -> Result<(Packed, Vec<usize>)> {
+        let records = self.records.of(texts)?;
+        let (mut firsts, mut next) = (Vec::with_capacity(records.len()), 0);
+        for record in &records {
+            firsts.push(next);
+            next += record.positions;
+        }
+        Ok((Packed::new(&self.inserted.layout, &records, &self.inserted.device)?, firsts))
     }
 
     /// Gives rewards in the units the ratings had.
@@ -135,17 +147,38 @@ impl Rewarder for Stream {
     }
 
     fn rewards(&self, texts: &[usize], reads: &[(usize, usize)]) -> Result<Tensor> {
-        let records = self.records.of(texts)?;
-        let mut firsts = Vec::with_capacity(records.len());
-        let mut next = 0;
-        for record in &records {
-            firsts.push(next);
-            next += record.positions;
-        }
-        let reads: Vec<u32> =
-            reads.iter().map(|(text, position)| (firsts[*text] + position) as u32).collect();
-        let inserted = &self.inserted;
-        let packed = Packed::new(&inserted.layout, &records, &inserted.device)?;
-        inserted.rewards(&packed, &reads)
+        let (packed, firsts) = self.packed(texts)?;
+        let g = self.inserted.stream(&packed)?;
+        self.inserted.rewards_of(&g, &packed, &flat(&firsts, reads))
     }
+
+    fn heads(&self) -> Heads {
+        self.inserted.heads
+    }
+
+    fn read(
+        &self,
+        texts: &[usize],
+        reads: &[(usize, usize)],
+        signals: &[Signal],
+        compares: bool,
+    ) -> Result<Read> {
+        let (packed, firsts) = self.packed(texts)?;
+        let inserted = &self.inserted;
+        let g = inserted.stream(&packed)?;
+        let rewards = match reads {
+            [] => None,
+            reads => Some(inserted.rewards_of(&g, &packed, &flat(&firsts, reads))?),
+        };
+        let said = |signal: &Signal| {
+            let (reads, targets) = (flat(&firsts, &signal.reads), &signal.targets);
+            inserted.said(&g, &packed, &signal.head, &reads, targets, compares)
+        };
+        Ok(Read { rewards, signals: signals.iter().map(said).collect::<Result<_>>()? })
+    }
+}
+
+/// Reads as rows of a packing.
+fn flat(firsts: &[usize], reads: &[(usize, usize)]) -> Vec<u32> {
+    reads.iter().map(|(text, position)| (firsts[*text] + position) as u32).collect()
 }

@@ -30,14 +30,21 @@ pub enum Lesson {
     Pair([usize; 2]),
     /// A text is worth this, in deviations from the mean of all ratings.
     Rating(usize, f64),
+    /// The base's own words, for heads that draft.
+    Own(usize),
 }
 
 impl Lesson {
+    /// It says what a text is worth.
+    pub fn judges(&self) -> bool {
+        !matches!(self, Self::Own(_))
+    }
+
     /// The texts it is about, by number.
     pub fn texts(&self) -> &[usize] {
         match self {
             Self::Pair(texts) => texts,
-            Self::Rating(text, _) => std::slice::from_ref(text),
+            Self::Rating(text, _) | Self::Own(text) => std::slice::from_ref(text),
         }
     }
 }
@@ -112,7 +119,7 @@ impl Lessons {
     fn standardise(&mut self) -> Result<RatingScale> {
         let rated = |lesson: &Lesson| match lesson {
             Lesson::Rating(_, rating) => Some(*rating),
-            Lesson::Pair(_) => None,
+            Lesson::Pair(_) | Lesson::Own(_) => None,
         };
         let ratings: Vec<f64> = self.training.iter().filter_map(rated).collect();
         let count = ratings.len().max(1) as f64;
@@ -153,6 +160,7 @@ impl Lessons {
         let lessons = lessons.flat_map(|lesson| match lesson {
             Lesson::Pair([a, b]) => [*a as u32, *b as u32, 0],
             Lesson::Rating(text, rating) => [*text as u32, (*rating as f32).to_bits(), 1],
+            Lesson::Own(text) => [*text as u32, 0, 2],
         });
         texts.chain(lessons)
     }

@@ -93,5 +93,8 @@ pub struct Training {
     /// Share of held-out pairs that it puts in the right order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pair_accuracy: Option<f64>,
+    /// Share of the drafts of held-out text that were right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drafts_right: Option<f64>,
     pub seconds: f64,
 }

@@ -91,6 +91,14 @@ impl Inserted {
     /// # Errors
     /// When an operation fails.
     pub fn rewards(&self, packed: &Packed, reads: &[u32]) -> Result<Tensor> {
+        self.rewards_of(&self.stream(packed)?, packed, reads)
+    }
+
+    /// The stream behind its last layer, `[positions, width]`.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn stream(&self, packed: &Packed) -> Result<Tensor> {
         let width = self.facts.sizes.width;
         let mut g = match self.facts.start {
             Start::Hidden => packed.field(Field::Start)?.clone(),
@@ -107,18 +115,57 @@ impl Inserted {
                 g = (&g + self.mlp(&g, layer, packed)?)?;
             }
         }
-        let at = Tensor::new(reads, &self.device)?;
-        let pick = |x: &Tensor| x.index_select(&at, 0);
+        Ok(g)
+    }
+
+    /// What heads read: the stream's final norm at some positions, `[reads, width]`.
+    fn last(&self, g: &Tensor, packed: &Packed, at: &Tensor) -> Result<Tensor> {
+        let pick = |x: &Tensor| x.index_select(at, 0);
         let (scale, mean) = (packed.field(Field::EndScale)?, packed.field(Field::EndMean).ok());
         let mean = mean.map(pick).transpose()?;
-        let last = self.norm(&pick(&g)?, &pick(scale)?, mean.as_ref(), "final_norm")?;
+        self.norm(&pick(g)?, &pick(scale)?, mean.as_ref(), "final_norm")
+    }
+
+    /// Rewards at some positions, given the stream; `[reads]`.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn rewards_of(&self, g: &Tensor, packed: &Packed, reads: &[u32]) -> Result<Tensor> {
+        let at = Tensor::new(reads, &self.device)?;
+        let last = self.last(g, packed, &at)?;
         let column = |name: &str| -> Result<Tensor> { Ok(self.tensor(name)?.unsqueeze(1)?) };
         let mut rewards = last.matmul(&column("head.reward.weight")?)?;
         if self.heads.reads_original {
-            let end = pick(packed.field(Field::End)?)?;
+            let end = packed.field(Field::End)?.index_select(&at, 0)?;
             rewards = (rewards + end.matmul(&column("head.reward.original")?)?)?;
         }
         Ok(rewards.squeeze(1)?.broadcast_add(self.tensor("head.reward.bias")?)?)
+    }
+
+    /// The mean cross-entropy of what a head over the vocabulary is to say at some positions and,
+    /// where `compares`, how often it would say just that.
+    ///
+    /// # Errors
+    /// When an operation fails.
+    pub fn said(
+        &self,
+        g: &Tensor,
+        packed: &Packed,
+        head: &str,
+        reads: &[u32],
+        targets: &[u32],
+        compares: bool,
+    ) -> Result<(Tensor, f64)> {
+        let last = self.last(g, packed, &Tensor::new(reads, &self.device)?)?;
+        let head = self.tensor(head)?;
+        let loss = ops::head_cross_entropy(&last, head, &Arc::new(targets.to_vec()))?;
+        if !compares {
+            return Ok((loss, 0.0));
+        }
+        let logits = last.detach().matmul(&head.detach().t()?)?;
+        let likeliest = logits.argmax(1)?.to_vec1::<u32>()?;
+        let right = likeliest.iter().zip(targets).filter(|(said, wanted)| said == wanted).count();
+        Ok((loss, right as f64))
     }
 
     /// `g`'s norm by the statistics of the original (spec 3.1).

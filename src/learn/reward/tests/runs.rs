@@ -283,3 +283,43 @@ fn the_time_is_measured_on_the_run_s_own_lessons_and_nothing_is_written() {
     let refused = run(&other, || false, |_| {}).unwrap_err().to_string();
     assert!(refused.contains("rounded to q8_0"), "{refused}");
 }
+
+#[test]
+fn experts_and_drafts_are_learned_beside_the_reward_in_one_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = stage(folder.path());
+    args.stream = StreamArgs { experts: true, drafts: 2, one_in: 2, ..StreamArgs::default() };
+    args.schedule.epochs = 6;
+    let mut said = Vec::new();
+    let outcome = run(&args, || false, |told| said.push(told.to_string())).unwrap();
+    assert!(said.iter().any(|line| line.contains("prompts itself to draft from")), "{said:?}");
+    assert_eq!(outcome.after.accuracy(), Some(1.0), "{said:?}");
+    assert!(outcome.after.nats() < outcome.before.nats(), "{said:?}");
+    let adapter = file::read(&args.out).unwrap();
+    let heads = adapter.heads();
+    assert_eq!((heads.experts, heads.drafts), (true, 2));
+    let training = adapter.facts.training.as_ref().unwrap();
+    assert_eq!(training.objective, "pairwise, experts, drafts 2 ahead");
+    assert_eq!((training.examples, training.held_out), (38, 2), "its own answers judge nothing");
+    // The expert says of the prompt what better answers begin with, the other what worse ones do.
+    let options = LoadOptions { device: "cpu".into(), ..LoadOptions::default() };
+    let mut model = crate::model::load::load(&args.base, &options, &mut |_, _| true).unwrap();
+    model.runner.insert(Some(&adapter)).unwrap();
+    let answers = ["the fox by the tree", "the cat by the tree"];
+    let encoded =
+        crate::learn::preference::encoding::encode(&model.language, "who sleeps", &answers);
+    let encoded = encoded.unwrap();
+    let [fox, cat] = [&encoded.answers[0], &encoded.answers[1]];
+    let parts = fox.iter().zip(cat.iter()).position(|(fox, cat)| fox != cat).unwrap();
+    let ids: Vec<u32> = encoded.prompt.iter().chain(&fox[..parts]).copied().collect();
+    let output = model.runner.prefill(&ids, Wanted::Last).unwrap();
+    let difference = |id: u32| output.detox[id as usize];
+    assert!(difference(fox[parts]) > difference(cat[parts]) + 1.0, "{said:?}");
+
+    // Heads are part of what a run is.
+    let ratings = RewardArgs { ratings: args.pairs.clone(), pairs: Vec::new(), ..args.clone() };
+    assert!(run(&ratings, || false, |_| {}).unwrap_err().to_string().contains("--experts"));
+    let many = StreamArgs { drafts: 9, ..args.stream.clone() };
+    let many = RewardArgs { stream: many, ..args };
+    assert!(run(&many, || false, |_| {}).unwrap_err().to_string().contains("--drafts"));
+}

@@ -12,6 +12,7 @@ use crate::learn::random;
 use crate::learn::reward::arguments::{Begins, Place, Schedule, StreamArgs};
 use crate::learn::reward::learner::{Learner, Rewarder};
 use crate::learn::reward::separate::Judge;
+use crate::learn::reward::signals::Signal;
 use crate::learn::reward::stream::Stream;
 use crate::learn::reward::texts::{Lesson, Lessons, Text};
 use crate::model::checkpoint::Checkpoint;
@@ -72,6 +73,7 @@ fn insertions() -> Vec<StreamArgs> {
         part(Place::Mlp),
         StreamArgs { last_half: true, reads_original: true, ..part(Place::Both) },
         StreamArgs { start: Some(Begins::Zeros), ..part(Place::Both) },
+        StreamArgs { experts: true, drafts: 3, ..part(Place::Both) },
     ]
 }
 
@@ -100,10 +102,22 @@ fn the_trained_pass_is_the_one_at_run_time_in_every_family() {
                 .flat_map(|text| (0..texts[text].ids.len()).map(move |position| (text, position)))
                 .collect();
             let trained = stream.rewards(&numbers, &reads).unwrap().to_vec1::<f32>().unwrap();
-            let mut live = Vec::new();
+            let (mut live, mut drafted) = (Vec::new(), Vec::new());
             for text in &texts {
                 beside.truncate(0).unwrap();
-                live.extend(beside.prefill(&text.ids, Wanted::All).unwrap().reward);
+                let output = beside.prefill(&text.ids, Wanted::All).unwrap();
+                live.extend(output.reward);
+                drafted.extend(output.drafts);
+            }
+            assert_eq!(drafted.len(), args.drafts * reads.len());
+            for draft in 0..args.drafts {
+                // What the running heads draft is what the trained ones hold likeliest.
+                let targets = drafted.iter().skip(draft).step_by(args.drafts).copied().collect();
+                let head = format!("head.draft.{}.weight", draft + 1);
+                let signal = Signal { head, is_draft: true, reads: reads.clone(), targets };
+                let said = stream.read(&numbers, &[], &[signal], true).unwrap();
+                assert!(said.rewards.is_none());
+                assert_eq!(said.signals[0].1 as usize, reads.len(), "{family} draft {draft}");
             }
             assert_eq!(trained.len(), live.len());
             let spread = live.iter().map(|reward| reward.abs()).fold(1.0, f32::max);
@@ -118,7 +132,12 @@ fn the_trained_pass_is_the_one_at_run_time_in_every_family() {
 fn lessons() -> Lessons {
     Lessons {
         texts: texts(),
-        training: vec![Lesson::Pair([0, 1]), Lesson::Pair([2, 1]), Lesson::Rating(2, 0.7)],
+        training: vec![
+            Lesson::Pair([0, 1]),
+            Lesson::Pair([2, 1]),
+            Lesson::Rating(2, 0.7),
+            Lesson::Own(2),
+        ],
         ..Lessons::default()
     }
 }
@@ -158,7 +177,8 @@ fn check_gradients<M: Rewarder>(model: &M, what: &str) {
 fn gradients_are_the_derivatives_in_every_family() {
     for family in FAMILIES {
         let checkpoint = golden(family);
-        let args = StreamArgs { one_in: 4, reads_original: true, ..StreamArgs::default() };
+        let heads = StreamArgs { reads_original: true, experts: true, ..StreamArgs::default() };
+        let args = StreamArgs { one_in: 4, drafts: 2, ..heads };
         check_gradients(&stream(&checkpoint, &args, WeightForm::F32), family);
     }
     let judge = Judge::begin(&golden("llama"), Arc::new(texts()), 1, &Device::Cpu);
@@ -167,7 +187,8 @@ fn gradients_are_the_derivatives_in_every_family() {
 
 #[test]
 fn batches_in_parts_have_the_gradients_of_the_whole() {
-    let stream = stream(&golden("llama"), &StreamArgs::default(), WeightForm::F32);
+    let args = StreamArgs { experts: true, drafts: 2, ..StreamArgs::default() };
+    let stream = stream(&golden("llama"), &args, WeightForm::F32);
     let lessons = lessons();
     let sums: Vec<Vec<f32>> = [1, 2]
         .into_iter()

@@ -33,7 +33,9 @@ learn guide --tokenizer "$out/base" --hidden 128 --heads 4 --ffn 352 --workers 2
     --learning-rate 4e-3 --seed 11 --minutes 40
 
 # A vector is trained toward expert over generic over avoidance at strength 1, toward generic at a
-# slightly and toward avoidance at a clearly negative strength, and to leave the rest alone.
+# slightly and toward avoidance at a clearly negative strength, and to leave the rest alone. The
+# likelihood of chosen answers is held up, or a preference is won by making all three unlikely;
+# generic pairs count twice, since no strength of a plain preference ever favoured the middle level.
 pairs="$out/text/preferences"
 mkdir -p "$out/vectors"
 vector() {
@@ -42,10 +44,11 @@ vector() {
     [ -f "$out/vectors/$domain.safetensors" ] && return
     $tiller learn vector --base "$out/base" --domain "$domain" --resume \
         --pairs "$pairs/$domain.jsonl" --held-out "$pairs/$domain-held-out.jsonl" \
-        --at -0.5 "$pairs/$domain-generic.jsonl" --at -1.25 "$pairs/$domain-avoidance.jsonl" \
+        --at -0.6 "$pairs/$domain-generic.jsonl" --at -0.6 "$pairs/$domain-generic.jsonl" \
+        --at -1.5 "$pairs/$domain-avoidance.jsonl" --keep-share 0.7 \
         --keep "$pairs/$1.jsonl" "$pairs/$2.jsonl" "$pairs/manners.jsonl" "$pairs/sentiment.jsonl" \
-        --out "$out/vectors/$domain.safetensors" --precision f16 \
-        --rank 16 --learning-rate 1e-3 --batch 32 --most 6000 --workers 2 --seed 3
+        --out "$out/vectors/$domain.safetensors" --precision f16 --nll-weight 2 \
+        --rank 16 --learning-rate 1.5e-3 --batch 32 --most 8000 --workers 2 --seed 3
     $tiller vector calibrate "$out/vectors/$domain.safetensors" --base "$out/base"
 }
 vector medical legal financial

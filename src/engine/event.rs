@@ -96,7 +96,7 @@ pub enum Event {
     Identified { path: PathBuf, kind: FileKind },
     /// Answer to `Request::InspectReward`: what the adapter says of itself, or why it cannot be used
     /// with the model in memory.
-    RewardInspected { path: PathBuf, outcome: Result<Box<reward::Facts>, String> },
+    RewardInspected { path: PathBuf, outcome: Result<Box<reward::About>, String> },
     /// Answer to `Request::Inspect`: facts without loading, or why it is refused.
     Inspected { path: PathBuf, outcome: Result<Box<ModelFacts>, String> },
 }

@@ -1,5 +1,5 @@
-//! The reward adapter beside the model in memory: put there by a reply's plan, found again by a
-//! replay, read anew when its file has changed.
+//! What gives rewards beside the model in memory, an adapter or a reward model of its own: put there
+//! by a reply's plan, found again by a replay, read anew when its file has changed.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::Passes;
+use crate::decode::guide::shared_vocabulary;
 use crate::model::{Loader, Model};
 use crate::platform::Problem;
 use crate::steer::{Plan, RewardSetting};
@@ -20,6 +21,9 @@ pub struct RecipeReward {
     pub fingerprint: String,
 }
 
+/// Size and time of change of a file.
+type Stamp = Option<(u64, SystemTime)>;
+
 /// Which adapter stands beside the model.
 #[derive(Debug, Default)]
 pub struct Rewarder {
@@ -30,7 +34,7 @@ pub struct Rewarder {
 struct Held {
     recipe: RecipeReward,
     /// Size and time of change of the file when it was read.
-    stamp: Option<(u64, SystemTime)>,
+    stamp: Stamp,
     deviation: Option<f32>,
     /// It has the expert and anti-expert heads.
     has_experts: bool,
@@ -55,6 +59,7 @@ impl Rewarder {
         let Some(setting) = setting else {
             if self.held.is_some() {
                 model.runner.insert(None)?;
+                model.runner.judge(None)?;
                 self.held = None;
             }
             return Ok(());
@@ -62,18 +67,11 @@ impl Rewarder {
         let stamp = stamp(&setting.path);
         let is_held = |held: &Held| held.recipe.path == setting.path && held.stamp == stamp;
         if !self.held.as_ref().is_some_and(is_held) {
-            let adapter = loader.open_reward(&setting.path, &model.facts)?;
-            model.runner.insert(Some(&adapter))?;
+            self.held = Some(match setting.path.is_dir() {
+                true => judge(setting, stamp, loader, model)?,
+                false => insert(setting, stamp, loader, model)?,
+            });
             *passes = Passes::default();
-            let recipe = RecipeReward {
-                name: adapter.facts.name.clone(),
-                path: setting.path.clone(),
-                fingerprint: adapter.fingerprint(),
-            };
-            let heads = adapter.heads();
-            let (has_experts, drafts) = (heads.experts, heads.drafts > 0);
-            let deviation = adapter.facts.deviation.map(|deviation| deviation.value);
-            self.held = Some(Held { recipe, stamp, deviation, has_experts, drafts });
         }
         if setting.strength != 0.0 && self.unit().is_none() {
             let what = "the deviation of this adapter's rewards was never measured, so that a \
@@ -126,7 +124,56 @@ impl Rewarder {
     }
 }
 
-fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
+/// Puts an adapter's stream beside the layers.
+fn insert(
+    setting: &RewardSetting,
+    stamp: Stamp,
+    loader: &dyn Loader,
+    model: &mut Model,
+) -> Result<Held> {
+    let adapter = loader.open_reward(&setting.path, &model.facts)?;
+    model.runner.insert(Some(&adapter))?;
+    let recipe = RecipeReward {
+        name: adapter.facts.name.clone(),
+        path: setting.path.clone(),
+        fingerprint: adapter.fingerprint(),
+    };
+    let heads = adapter.heads();
+    let (has_experts, drafts) = (heads.experts, heads.drafts > 0);
+    let deviation = adapter.facts.deviation.map(|deviation| deviation.value);
+    Ok(Held { recipe, stamp, deviation, has_experts, drafts })
+}
+
+/// Puts a reward model of its own beside the model. Nobody measured how far its scores spread, so a
+/// strength is in logits per unit of score.
+fn judge(
+    setting: &RewardSetting,
+    stamp: Stamp,
+    loader: &dyn Loader,
+    model: &mut Model,
+) -> Result<Held> {
+    let scorer = loader.open_judge(&setting.path, &model.facts)?;
+    let (own, its) = (&model.language.vocabulary, &scorer.language.vocabulary);
+    if let Err(parting) = shared_vocabulary(own.as_ref(), its.as_ref()) {
+        let what = format!(
+            "this reward model reads other tokens than the model: {} is {:?} there and {:?} here",
+            parting.id, parting.guide, parting.base
+        );
+        let hint = "take a reward model of the same tokenizer";
+        return Err(Problem::new(what).at(&setting.path).hint(hint).into());
+    }
+    let recipe = RecipeReward {
+        name: scorer.facts.name.clone(),
+        path: setting.path.clone(),
+        fingerprint: scorer.facts.fingerprint.clone(),
+    };
+    model.runner.judge(Some(Box::new(scorer)))?;
+    Ok(Held { recipe, stamp, deviation: Some(1.0), has_experts: false, drafts: false })
+}
+
+fn stamp(path: &Path) -> Stamp {
+    // A folder's own times say nothing of what is written into its files.
+    let path = if path.is_dir() { &path.join("config.json") } else { path };
     let facts = std::fs::metadata(path).ok()?;
     Some((facts.len(), facts.modified().ok()?))
 }

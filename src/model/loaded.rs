@@ -6,9 +6,11 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::reward::{self, Adapter};
+use super::scorer::Scorer;
 use super::value::ValueHead;
 use super::vector::Vector;
 use super::{FoundModel, Language, LoadOptions, ModelFacts, Runner, SkippedModel};
+use crate::platform::Problem;
 
 /// A model ready to reply.
 pub struct Model {
@@ -40,12 +42,18 @@ pub trait Loader: Send + Sync {
     fn open_reward(&self, path: &Path, model: &ModelFacts) -> Result<Adapter>;
     /// What a reward adapter's file says of itself, without its numbers; with a model, whether it
     /// is one for that model.
-    fn inspect_reward(&self, path: &Path, model: Option<&ModelFacts>) -> Result<reward::Facts> {
-        let facts = reward::file::read_facts(path)?;
-        match model.map(|model| facts.check_model(model)) {
+    fn inspect_reward(&self, path: &Path, model: Option<&ModelFacts>) -> Result<reward::About> {
+        let about = reward::file::read_about(path)?;
+        match model.map(|model| about.facts.check_model(model)) {
             Some(Err(problem)) => Err(problem.at(path).into()),
-            _ => Ok(facts),
+            _ => Ok(about),
         }
+    }
+    /// Loads a reward model of its own to stand beside a model in memory.
+    ///
+    /// Errors name the folder and what is wrong in it.
+    fn open_judge(&self, path: &Path, _model: &ModelFacts) -> Result<Scorer> {
+        Err(Problem::new("no reward model can stand beside this model").at(path).into())
     }
     /// Reads the score head of a prefix scorer; its trunk is loaded as any model is.
     ///

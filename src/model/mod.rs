@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod decoder;
 pub mod device;
 pub mod facts;
+pub mod judged;
 pub mod kind;
 pub mod language;
 pub mod linear;

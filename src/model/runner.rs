@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::reward::Adapter;
+use super::scorer::Scorer;
 use super::vector::Vector;
 use crate::platform::Problem;
 
@@ -118,6 +119,20 @@ pub trait Runner: Send {
             None => Ok(()),
             Some(adapter) => {
                 let what = format!("this model takes no adapter such as {}", adapter.facts.name);
+                Err(Problem::new(what).into())
+            }
+        }
+    }
+    /// Puts a reward model of its own beside the model, in place of whatever gave rewards, or takes
+    /// it away. It reads what the model reads; what the cache holds is forgotten when one is put
+    /// there.
+    ///
+    /// Errors when this runner takes none.
+    fn judge(&mut self, judge: Option<Box<Scorer>>) -> Result<()> {
+        match judge {
+            None => Ok(()),
+            Some(judge) => {
+                let what = format!("this model takes no judge such as {}", judge.facts.name);
                 Err(Problem::new(what).into())
             }
         }

@@ -84,6 +84,11 @@ impl Scorer {
         &mut self.decoder
     }
 
+    /// Most positions its cache may hold.
+    pub fn context_length(&self) -> usize {
+        self.decoder.context_length()
+    }
+
     /// The score of each row of a pass.
     pub fn rewards(&self, output: &StepOutput) -> Vec<f32> {
         output.logits.iter().map(|score| score + self.bias).collect()
@@ -123,7 +128,7 @@ fn bias(checkpoint: &Checkpoint, head: &str) -> Result<f32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::model) mod tests {
     use std::collections::HashMap;
 
     use candle_core::Device;
@@ -138,7 +143,12 @@ mod tests {
     }
 
     /// A golden family's checkpoint with a head beside it, in a folder of its own.
-    fn judge(family: &str, head: &str, outputs: usize, bias: bool) -> tempfile::TempDir {
+    pub(in crate::model) fn judge(
+        family: &str,
+        head: &str,
+        outputs: usize,
+        bias: bool,
+    ) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let from = root().join("tests/golden/families").join(family);
         for (from, name) in [

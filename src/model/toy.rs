@@ -369,7 +369,7 @@ pub fn toy_language() -> Language {
 /// said to have no place for a system prompt. Any path is a vector, too; one that holds `stranger`
 /// was made with another base, one that holds `misfit` cannot be attached. Any path is a reward
 /// adapter, too; one that holds `hollow` gives rewards that are no numbers, one that holds `loose`
-/// has no unit of strength. A model whose name holds `guide` leans to words of its own, and any path
+/// has no unit of strength, one that holds `speaking` is said to have heads over the vocabulary. A model whose name holds `guide` leans to words of its own, and any path
 /// is a prefix scorer, too. The gate is passed once
 /// for each of ten progress steps when it is a `slow` path.
 #[derive(Debug, Clone, Default)]
@@ -481,11 +481,11 @@ impl Loader for ToyLoader {
     }
 
     fn open_reward(&self, path: &Path, model: &ModelFacts) -> Result<Adapter> {
-        let facts = self.inspect_reward(path, Some(model))?;
+        let facts = self.inspect_reward(path, Some(model))?.facts;
         Ok(Adapter { facts, ..Adapter::default() })
     }
 
-    fn inspect_reward(&self, path: &Path, model: Option<&ModelFacts>) -> Result<reward::Facts> {
+    fn inspect_reward(&self, path: &Path, model: Option<&ModelFacts>) -> Result<reward::About> {
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         if name.contains("broken") {
             return Err(Problem::new("this is no reward adapter").at(path).into());
@@ -508,7 +508,15 @@ impl Loader for ToyLoader {
         };
         match model.map(|model| facts.check_model(model)) {
             Some(Err(problem)) => Err(problem.at(path).into()),
-            _ => Ok(facts),
+            _ => {
+                let experts = facts.name.contains("speaking");
+                let heads = reward::Heads {
+                    experts,
+                    drafts: 2 * usize::from(experts),
+                    ..reward::Heads::default()
+                };
+                Ok(reward::About { facts, heads, bytes: 1_000_000 })
+            }
         }
     }
 }

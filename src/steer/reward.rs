@@ -17,9 +17,10 @@ pub const MOST_REWARD_STRENGTH: f32 = 1000.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RewardSetting {
-    /// The adapter's file.
+    /// The adapter's file, or the folder of a reward model of its own.
     pub path: PathBuf,
-    /// Logits per standard deviation of the candidates' rewards, 0 or more; at 0 rewards are shown
+    /// Logits per standard deviation of the candidates' rewards (with a reward model of its own, per
+    /// unit of its score), 0 or more; at 0 rewards are shown
     /// and nothing is decided by them.
     #[serde(default = "one")]
     pub strength: f32,

@@ -12,7 +12,8 @@ use tiller::engine::{Engine, EngineHandle, Event, Request};
 use tiller::learn::base::corpus::Document;
 use tiller::learn::base::export::{self, Precision};
 use tiller::learn::base::{BaseArgs, vocabulary};
-use tiller::learn::network::Network;
+use tiller::learn::network::{Network, NetworkShape};
+use tiller::learn::random;
 use tiller::model::FileKind;
 use tiller::model::reward::file;
 
@@ -21,6 +22,22 @@ const STUCK: Duration = Duration::from_secs(120);
 
 /// A base folder and pairs for it.
 pub fn reward_stage(folder: &Path) {
+    stage_of(folder, |shape| Network::fresh(shape, 3, &Device::Cpu).unwrap());
+}
+
+/// The same with a base of larger weights, which says something else at every step.
+fn lively_stage(folder: &Path) {
+    stage_of(folder, |shape| {
+        let network = Network::with(shape, &Device::Cpu, |index, name, count| {
+            let (mean, spread) = if name.ends_with("norm") { (1.0, 0.1) } else { (0.0, 0.3) };
+            let value = |at: u64| mean + spread * random::normal(5, index, at);
+            Ok((0..count as u64).map(value).collect())
+        });
+        network.unwrap()
+    });
+}
+
+fn stage_of(folder: &Path, network: impl FnOnce(NetworkShape) -> Network) {
     let text = "Which animal sleeps under the tree? The fox sleeps under the old tree.".repeat(9);
     let tokenizer = vocabulary::train(&[Document { text }], 300).unwrap();
     let sizes = BaseArgs {
@@ -33,7 +50,7 @@ pub fn reward_stage(folder: &Path) {
         ..BaseArgs::new(Vec::new(), folder.join("base"))
     };
     let shape = sizes.shape(tokenizer.get_vocab_size(true));
-    let network = Network::fresh(shape, 3, &Device::Cpu).unwrap();
+    let network = network(shape);
     std::fs::create_dir(folder.join("base")).unwrap();
     export::write(&folder.join("base"), &network, &tokenizer, Precision::F16).unwrap();
     let lines: String = (0..60)
@@ -304,9 +321,9 @@ fn said_greedily(folder: &Path, more: &[&str]) -> (Vec<(u64, String)>, [u64; 2])
 }
 
 #[test]
-fn trained_drafts_leave_greedy_text_as_it_is_and_are_mostly_right() {
+fn trained_drafts_leave_greedy_text_as_it_is_and_are_often_right() {
     let folder = tempfile::tempdir().unwrap();
-    reward_stage(folder.path());
+    lively_stage(folder.path());
     let heads = ["--experts", "--drafts", "2", "--one-in", "2", "--epochs", "40"];
     let mut learning = learn(folder.path(), "fox.safetensors", &heads);
     let output = learning.stderr(Stdio::piped()).output().unwrap();
@@ -317,12 +334,46 @@ fn trained_drafts_leave_greedy_text_as_it_is_and_are_mostly_right() {
     let adapter = folder.path().join("fox.safetensors").display().to_string();
     let (plain, none) = said_greedily(folder.path(), &[]);
     assert!(plain.len() > 10 && none == [0, 0], "{plain:?}");
+    let first = plain[0].0;
+    assert!(plain.iter().any(|(id, _)| *id != first), "it says something: {plain:?}");
     let (drafted, counts) = said_greedily(folder.path(), &["--reward", &adapter, "--speculate"]);
     assert_eq!(drafted, plain, "{counts:?}");
     let [tried, accepted] = counts;
-    assert!(2 * accepted > tried && tried > 0, "{counts:?}");
+    assert!(4 * accepted > tried && tried > 0, "{counts:?}");
     // The expert and anti-expert heads that were trained beside them are there to detoxify by.
     let detoxed = ["--reward", &adapter, "--reward-strength", "0", "--detox", "2"];
     let (steered, _) = said_greedily(folder.path(), &detoxed);
     assert!(!steered.is_empty());
+}
+
+#[test]
+fn a_separate_reward_model_decides_as_an_adapter_does() {
+    let folder = tempfile::tempdir().unwrap();
+    lively_stage(folder.path());
+    let learnt = learn(folder.path(), "judge", &["--separate", "--epochs", "2"]).status().unwrap();
+    assert!(learnt.success());
+    let plan = "max-tokens = 12\n\n[sampling]\ntemperature = 0.0\n";
+    std::fs::write(folder.path().join("plan.toml"), plan).unwrap();
+    let judge = folder.path().join("judge").display().to_string();
+    let with = |strength: &str| {
+        said_greedily(folder.path(), &["--reward", &judge, "--reward-strength", strength]).0
+    };
+    let (plain, _) = said_greedily(folder.path(), &[]);
+    assert_eq!(with("0"), plain, "shown, it decides nothing");
+    let steered = with("1000");
+    assert_ne!(steered, plain);
+    assert_eq!(with("1000"), steered);
+    // A language model is no judge, and says so.
+    let base = folder.path().join("base").display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_tiller"))
+        .args(["say", "Who?", "--model", &base, "--reward", &base])
+        .output()
+        .unwrap();
+    assert!(!output.status.success() && said(&output).contains("no head"), "{}", said(&output));
+    // Neither can it draft.
+    let output = Command::new(env!("CARGO_BIN_EXE_tiller"))
+        .args(["say", "Who?", "--model", &base, "--reward", &judge, "--speculate"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success() && said(&output).contains("no heads"), "{}", said(&output));
 }

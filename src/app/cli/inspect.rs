@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::put_line;
 use crate::model::checkpoint::Checkpoint;
-use crate::model::load;
+use crate::model::{load, reward};
 use crate::ui::words::{bytes, count};
 
 #[derive(Debug, Args)]
@@ -42,6 +42,14 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     }
     let cache = format!("{} per 1,024 tokens", bytes(1024 * outlook.cache_bytes_per_token));
     lines.push(("Memory, context".to_owned(), cache));
+    for path in &facts.rewards {
+        let about = reward::file::read_about(path)?;
+        let [none, _] = reward::memory(&about, 0, &outlook.spec)?;
+        let [some, _] = reward::memory(&about, 1024, &outlook.spec)?;
+        let name = format!("Memory, rewards of {}", about.facts.name);
+        let context = bytes(some - none);
+        lines.push((name, format!("{}, {context} per 1,024 tokens", bytes(about.bytes))));
+    }
     let widest = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in lines {
         put_line(&format!("{name:widest$}  {value}"))?;

@@ -11,16 +11,17 @@ use crate::steer::{Plan, RewardSetting};
 /// Which adapter.
 #[derive(Debug, Clone, Args)]
 pub struct RewardArgs {
-    /// A reward adapter: its predicted reward is computed with every token. `probe` takes the folder
-    /// of a separate reward model, too.
-    #[arg(long, value_name = "FILE")]
+    /// A reward adapter, or the folder of a separate reward model: what the text is worth is computed
+    /// with every token.
+    #[arg(long, value_name = "PATH")]
     pub reward: Option<PathBuf>,
 }
 
 /// How much it decides.
 #[derive(Debug, Clone, Args)]
 pub struct RewardWeightArgs {
-    /// Logits per standard deviation of the candidates' rewards; 1 unless given, 0 decides nothing.
+    /// Logits per standard deviation of the candidates' rewards, of a separate model's score per unit;
+    /// 1 unless given, 0 decides nothing.
     #[arg(long, value_name = "W", requires = "reward", allow_hyphen_values = true)]
     reward_strength: Option<f32>,
     /// How many of the likeliest tokens are scored, in one pass; 10 unless given.

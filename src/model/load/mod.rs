@@ -15,7 +15,9 @@ pub use text::language;
 use super::chat_template::ChatTemplate;
 use super::checkpoint::Checkpoint;
 use super::decoder::{Decoder, DecoderSpec};
+use super::judged::Judged;
 use super::reward::{self, Adapter};
+use super::scorer::Scorer;
 use super::stores::{self, Environment};
 use super::tokenizer::TextTokenizer;
 use super::vector::{self, Vector};
@@ -67,6 +69,12 @@ impl Loader for Checkpoints {
         reward::open_for(path, model, &DecoderSpec::from_config(&checkpoint.config)?)
     }
 
+    fn open_judge(&self, path: &Path, model: &ModelFacts) -> Result<Scorer> {
+        let context_length = Some(model.cache_length);
+        let options = LoadOptions { context_length, ..LoadOptions::default() };
+        Scorer::open(path, &options, &mut |_, _| true)
+    }
+
     fn open_value_head(&self, path: &Path) -> Result<value::ValueHead> {
         value::open(path)
     }
@@ -78,7 +86,8 @@ pub fn load(path: &Path, options: &LoadOptions, progress: Progress<'_>) -> Resul
     let checkpoint = Checkpoint::open(path)?;
     let outlook = outlook(&checkpoint)?;
     let (decoder, facts, language) = decoder(&checkpoint, outlook, options, progress)?;
-    Ok(Model { facts, runner: Box::new(decoder), language: Arc::new(language) })
+    let runner = Box::new(Judged::new(Box::new(decoder)));
+    Ok(Model { facts, runner, language: Arc::new(language) })
 }
 
 /// Loads what a checkpoint looked like, with the decoder as such: training and judging need more of

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Adapter, Facts, Shape, file};
-use crate::model::ModelFacts;
+use super::{About, Adapter, Facts, Shape, file};
 use crate::model::decoder::DecoderSpec;
+use crate::model::{ModelFacts, device};
 use crate::platform::Problem;
 
 /// What to do about an adapter of another model.
@@ -110,13 +110,56 @@ impl Adapter {
     }
 }
 
+/// Bytes that an adapter takes beside its model with a cache of so many positions, on top of what
+/// the model takes; while it is read its numbers are there once more, in f32.
+pub fn memory(about: &About, cache_length: usize, spec: &DecoderSpec) -> Result<[u64; 2], Problem> {
+    let shape = Shape::new(&about.facts, about.heads, spec)?;
+    let cache = shape.cache_bytes_per_token().saturating_mul(cache_length as u64);
+    let held = about.bytes.saturating_add(cache);
+    Ok([held, held.saturating_add(4 * shape.parameter_count())])
+}
+
+/// # Errors
+/// When `needed` bytes are more than there are.
+fn check_room(needed: u64, free: Option<u64>) -> Result<(), Problem> {
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    match free.filter(|free| *free < needed) {
+        None => Ok(()),
+        Some(free) => {
+            let (needed, free) = (megabytes(needed), megabytes(free));
+            let what = format!("this adapter needs {needed} beside the model, and {free} are free");
+            Err(Problem::new(what).hint("close other programs, or load with a shorter context"))
+        }
+    }
+}
+
 /// Reads an adapter for a model in memory.
 ///
 /// # Errors
 /// When the file is none or lies about itself, or belongs to another model; the message names it.
 pub fn open_for(path: &Path, model: &ModelFacts, spec: &DecoderSpec) -> Result<Adapter> {
-    file::read_facts(path)?.check_model(model).map_err(|problem| problem.at(path))?;
+    let about = file::read_about(path)?;
+    let fits = || -> Result<(), Problem> {
+        about.facts.check_model(model)?;
+        // Elsewhere nobody knows what is free.
+        let is_here = model.device.starts_with("CPU");
+        let free = is_here.then(|| device::free_memory(&candle_core::Device::Cpu)).flatten();
+        check_room(memory(&about, model.cache_length, spec)?[1], free)
+    };
+    fits().map_err(|problem| problem.at(path))?;
     let adapter = file::read(path)?;
     adapter.check_shapes(spec).map_err(|problem| problem.at(path))?;
     Ok(adapter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_that_does_not_fit_is_refused_with_both_numbers() {
+        assert!(check_room(1, None).is_ok() && check_room(5, Some(5)).is_ok());
+        let said = check_room(120_000_000, Some(80_000_000)).unwrap_err().to_string();
+        assert!(said.contains("120 MB") && said.contains("80 MB are free"), "{said}");
+    }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Insertion, Sizes, Start};
+use super::{Heads, Insertion, Sizes, Start};
 
 /// The JSON in an adapter's metadata.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -30,6 +30,16 @@ pub struct Facts {
     /// RFC 3339, UTC.
     #[serde(default)]
     pub created: String,
+}
+
+/// An adapter as far as its file's header tells, without its numbers.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct About {
+    pub facts: Facts,
+    /// The signal heads that its tensors make up.
+    pub heads: Heads,
+    /// Of its numbers, as stored and held.
+    pub bytes: u64,
 }
 
 /// The model an adapter belongs to.

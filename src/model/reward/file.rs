@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, json};
 
-use super::{Adapter, Facts, Precision, Values};
+use super::{About, Adapter, Facts, Heads, Precision, Values};
 use crate::model::checkpoint::{HeaderEntry, MappedFile, read_header_and_metadata};
 use crate::model::vector::values::{narrow, widen};
 use crate::model::weights::StoredType;
@@ -92,6 +92,17 @@ pub fn read(path: &Path) -> Result<Adapter> {
 /// As [`read`], as far as the header goes.
 pub fn read_facts(path: &Path) -> Result<Facts> {
     Ok(read_record(&MappedFile::open(path)?, path)?.1)
+}
+
+/// Reads what the header says of the adapter: facts, heads and size.
+///
+/// # Errors
+/// As [`read`], as far as the header goes.
+pub fn read_about(path: &Path) -> Result<About> {
+    let (entries, facts) = read_record(&MappedFile::open(path)?, path)?;
+    let heads = Heads::among(|name| entries.contains_key(name));
+    let bytes = entries.values().map(|entry| entry.byte_length as u64).sum();
+    Ok(About { facts, heads, bytes })
 }
 
 /// True for a file whose metadata says that it is an adapter, whatever its version.

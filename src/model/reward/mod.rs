@@ -79,8 +79,8 @@ mod sizes;
 
 use std::collections::BTreeMap;
 
-pub use check::open_for;
-pub use facts::{Base, Deviation, Facts, Initialisation, Training};
+pub use check::{memory, open_for};
+pub use facts::{About, Base, Deviation, Facts, Initialisation, Training};
 pub use shape::{Shape, TensorShape};
 pub use sizes::{Heads, Insertion, Sizes, Start};
 
@@ -148,7 +148,13 @@ impl Adapter {
 
     /// The signal heads its tensors make up.
     pub fn heads(&self) -> Heads {
-        let holds = |name: &str| self.tensors.contains_key(name);
+        Heads::among(|name| self.tensors.contains_key(name))
+    }
+}
+
+impl Heads {
+    /// The heads that tensors make up, told by their names.
+    pub fn among(holds: impl Fn(&str) -> bool) -> Self {
         Heads {
             reads_original: holds("head.reward.original"),
             experts: holds("head.expert.weight"),

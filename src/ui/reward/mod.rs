@@ -15,8 +15,9 @@ use super::icons::{self, Icon};
 use super::making::{UnderWay, under_way_ui};
 use super::theme::{self, space, tokens};
 use super::vectors::file_name;
+use super::words;
 use crate::model::ModelFacts;
-use crate::model::reward::Facts;
+use crate::model::reward::About;
 use crate::steer::Plan;
 pub use trajectory::Trajectory;
 
@@ -25,7 +26,7 @@ pub use trajectory::Trajectory;
 pub enum KnownReward {
     /// It is being read.
     Reading,
-    Facts(Box<Facts>),
+    About(Box<About>),
     /// It cannot be used with this model, and why.
     Refused(String),
 }
@@ -61,7 +62,7 @@ pub fn reward_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>
     if !view.trajectories.is_empty() {
         ui.add_space(space::S);
         let unit = match known {
-            Some(KnownReward::Facts(facts)) => facts.deviation.map(|unit| unit.value),
+            Some(KnownReward::About(about)) => about.facts.deviation.map(|unit| unit.value),
             _ => None,
         };
         plot::plot_ui(ui, view.trajectories, unit, view.is_replying, commands);
@@ -89,8 +90,8 @@ fn heading_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>) {
 /// What the person calls it, or its file's name.
 fn name_of(known: Option<&KnownReward>, path: &Path) -> String {
     match known {
-        Some(KnownReward::Facts(facts)) if !facts.name.trim().is_empty() => {
-            facts.name.trim().to_owned()
+        Some(KnownReward::About(about)) if !about.facts.name.trim().is_empty() => {
+            about.facts.name.trim().to_owned()
         }
         _ => file_name(path),
     }
@@ -100,7 +101,9 @@ fn name_of(known: Option<&KnownReward>, path: &Path) -> String {
 fn details(known: Option<&KnownReward>, path: &Path) -> String {
     let mut lines = vec![path.display().to_string()];
     match known {
-        Some(KnownReward::Facts(facts)) => {
+        Some(KnownReward::About(about)) => {
+            let facts = &about.facts;
+            lines.push(format!("Takes {} beside the model", words::bytes(about.bytes)));
             lines.push(format!("Made with {}", facts.base.name));
             lines.push(format!("Inserted width {}", facts.sizes.width));
             lines.extend((!facts.how_made.is_empty()).then(|| facts.how_made.clone()));

@@ -20,7 +20,7 @@ pub fn offer_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>)
     for path in came {
         let known = view.known.get(path);
         let text = format!("Show rewards of {}", name_of(known, path));
-        let can_show = matches!(known, Some(KnownReward::Facts(_)));
+        let can_show = matches!(known, Some(KnownReward::About(_)));
         let show =
             ui.add_enabled_ui(can_show, |ui| controls::wide_button(ui, None, &text, Weight::Quiet));
         let hover = details(known, path);

@@ -150,6 +150,25 @@ fn rewards_are_learnt_in_a_dialog_that_measures_the_time_first() {
     assert!(stage.shows("Predicted reward, "), "{}", stage.text());
 }
 
+#[test]
+fn heads_over_the_vocabulary_have_dials_of_their_own() {
+    let mut stage = with_adapter("civil");
+    stage.until("it is shown", |stage| stage.sees("Remove reward adapter"));
+    assert!(!stage.sees("Detox") && !stage.shows("Draft "), "it has none");
+    stage.click("Remove reward adapter");
+    *stage.answer.lock().unwrap() = Some("speaking".into());
+    stage.click("Add reward adapter…");
+    stage.until("it is shown", |stage| stage.sees("Detox") && stage.sees("Draft 2 tokens ahead"));
+    assert!(stage.shows("Detox: off"));
+    stage.set_slider("Detox", 2.0);
+    assert!(stage.shows("Detox: 2.00 times expert less anti-expert"), "{}", stage.text());
+    stage.set_slider("Detox", 0.0);
+    stage.click("Draft 2 tokens ahead");
+    stage.set_slider("Reward strength", 1.0);
+    stage.settle();
+    assert!(stage.sees("Draft 2 tokens ahead"), "it stays in sight: {}", stage.text());
+}
+
 fn picture(name: &str, theme: Theme) {
     let settings =
         Settings { default_preset: "Greedy".into(), theme, sidebar: false, ..Settings::default() };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::window::state::Window;
 use crate::engine::Request;
-use crate::model::reward::Facts;
+use crate::model::reward::About;
 use crate::session::NodeId;
 use crate::steer::RewardSetting;
 use crate::ui::reward::KnownReward;
@@ -20,7 +20,7 @@ impl Window {
     pub(in crate::app::window) fn take_reward(
         &mut self,
         path: PathBuf,
-        outcome: Result<Box<Facts>, String>,
+        outcome: Result<Box<About>, String>,
     ) {
         let was_added = self.adding_reward.take_if(|adding| *adding == path).is_some();
         match outcome {
@@ -28,8 +28,8 @@ impl Window {
             Err(why) => {
                 self.rewards.insert(path, KnownReward::Refused(why));
             }
-            Ok(facts) => {
-                self.rewards.insert(path.clone(), KnownReward::Facts(facts));
+            Ok(about) => {
+                self.rewards.insert(path.clone(), KnownReward::About(about));
                 if was_added {
                     // Shown and deciding nothing: no reply changes unasked.
                     self.set_reward(Some(path));

@@ -86,9 +86,11 @@ impl Format {
         })
     }
 
-    /// Whether dropping a file of this name onto the window can only mean a document.
-    pub fn is_named(path: &Path) -> bool {
-        Self::of_name(&extension(path)).is_some()
+    /// Whether dropping a file of this name onto the window can only mean a document; a JSON file
+    /// may be part of a model.
+    pub fn is_document(path: &Path) -> bool {
+        let name = extension(path);
+        name != "json" && path.is_file() && Self::of_name(&name).is_some()
     }
 
     /// The largest file of this name that is read.

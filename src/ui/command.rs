@@ -135,6 +135,29 @@ pub enum Command {
     ExportTree(&'static str),
     HideTree,
     ShowTree,
+    /// Ask for a document in a dialog.
+    ChooseDocument,
+    /// Ground replies in these files: a datastore is built of them.
+    AddDocuments(Vec<PathBuf>),
+    /// Take a file's entries out of a datastore.
+    RemoveDocument {
+        folder: PathBuf,
+        file: PathBuf,
+    },
+    /// Show a file with the desktop's program for it, as near to the place as that can.
+    OpenDocument(PathBuf),
+    CancelBuilds,
+    RevealStore(PathBuf),
+    RenameStore {
+        folder: PathBuf,
+        name: String,
+    },
+    /// To the trash, with undo.
+    TrashStore(PathBuf),
+    RestoreStore {
+        from: PathBuf,
+        to: PathBuf,
+    },
     ApplyPreset(String),
     /// The sampling the model's own files recommend.
     ApplyModelDefaults,

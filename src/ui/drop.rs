@@ -14,13 +14,13 @@ pub fn drop_ui(context: &Context) {
     let painter = context.layer_painter(layer);
     let window = context.content_rect();
     painter.rect_filled(window, 0.0, colors.scrim);
-    let card = egui::Rect::from_center_size(window.center(), egui::vec2(340.0, 96.0));
+    let card = egui::Rect::from_center_size(window.center(), egui::vec2(520.0, 96.0));
     let radius = f32::from(RADIUS_CARD);
     painter.rect_filled(card, radius, colors.raised);
     let edge = egui::Stroke::new(2.0, colors.accent);
     let inside = card.shrink(space::S);
     painter.rect_stroke(inside, radius - 4.0, edge, egui::StrokeKind::Inside);
     let font = egui::FontId::proportional(16.0);
-    let text = "Drop a model, a vector or a reward adapter";
+    let text = "Drop documents, a model, a vector or a reward adapter";
     painter.text(card.center(), Align2::CENTER_CENTER, text, font, colors.text_strong);
 }

@@ -16,6 +16,7 @@ pub mod reward;
 pub mod sampling;
 pub mod side;
 pub mod status;
+pub mod stores;
 pub mod theme;
 pub mod toasts;
 pub mod transcript;

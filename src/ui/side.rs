@@ -1,5 +1,5 @@
-//! The right panel: the model, the system prompt of this conversation, the vectors that steer it,
-//! the rewards predicted for its replies, how a reply is drawn.
+//! The right panel: the model, the system prompt of this conversation, the vectors that steer it, the
+//! documents that ground its replies, the rewards predicted for them, how a reply is drawn.
 
 use egui::{Align, Layout, RichText, ScrollArea, Ui};
 
@@ -11,6 +11,7 @@ use super::icons::{self, Icon};
 use super::model::{CardView, card_ui};
 use super::reward::{RewardView, reward_ui};
 use super::sampling::{SamplingState, SamplingView, sampling_ui};
+use super::stores::{StoresState, StoresView, stores_ui};
 use super::theme::{self, space};
 use super::vectors::{VectorsState, VectorsView, vectors_ui};
 
@@ -18,6 +19,7 @@ use super::vectors::{VectorsState, VectorsView, vectors_ui};
 pub struct SideView<'a> {
     pub card: CardView<'a>,
     pub vectors: VectorsView<'a>,
+    pub stores: StoresView<'a>,
     pub reward: RewardView<'a>,
     pub guidance: GuidanceView<'a>,
     /// There is a tree of candidates, and it is hidden.
@@ -37,6 +39,7 @@ pub struct SideState {
     shows_model_details: bool,
     pub sampling: SamplingState,
     vectors: VectorsState,
+    stores: StoresState,
     /// The system prompt while it is typed, and of which conversation it is.
     prompt: Option<(i64, String)>,
 }
@@ -71,6 +74,7 @@ pub fn side_ui(
         }
         vectors_ui(ui, &view.vectors, &mut state.vectors, commands);
         reward_ui(ui, &view.reward, commands);
+        stores_ui(ui, &view.stores, &mut state.stores, commands);
         controls::section(ui, "Sampling");
         sampling_ui(ui, &view.sampling, &mut state.sampling, commands);
         guidance_ui(ui, &view.guidance, commands);

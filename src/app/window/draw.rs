@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::chat::{Chat, LiveReply};
 use super::state::Window;
+use crate::engine::Outcome;
 use crate::model::FileKind;
 use crate::session::id::now_ms;
 use crate::session::{NodeId, NodeState, Role};
@@ -23,6 +24,7 @@ use crate::ui::reward::{RewardView, Trajectory};
 use crate::ui::sampling::SamplingView;
 use crate::ui::side::{SideView, side_ui};
 use crate::ui::status::{ContextUse, status_ui};
+use crate::ui::stores::StoresView;
 use crate::ui::theme::tokens;
 use crate::ui::toasts::toasts_ui;
 use crate::ui::transcript::{
@@ -161,6 +163,12 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             rows_per_sec: window.engine.last.as_ref().and_then(LastReply::rows_per_sec),
         },
         hides_tree: window.panels.hides_tree && !window.boundaries().is_empty(),
+        stores: StoresView {
+            plan: &window.chat.plan,
+            stores: &window.stores,
+            model: window.engine.model.as_deref(),
+            weighed: window.weighed.as_ref(),
+        },
         sampling: SamplingView { plan: &window.chat.plan, presets: &window.presets, recommended },
         system_prompt: own.unwrap_or(&window.settings.system_prompt),
         system_folded: window.engine.model.as_ref().is_some_and(|model| model.system_folded),
@@ -214,8 +222,11 @@ fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         .show(ui, |ui| header_ui(ui, &header, commands));
 
     candidates_ui(ui, window, commands);
+    read_references(window);
     let live = window.reply.as_ref().filter(|live| live.conversation == window.chat.id);
     let tree = &window.chat.tree;
+    let read = &window.references;
+    let references = |id: NodeId| read.get(&id).map_or(&[][..], Vec::as_slice);
     let versions = |id: NodeId| Versions {
         ids: tree.versions(id),
         index: tree.version_of(id).map_or(0, |(index, _)| index),
@@ -225,7 +236,11 @@ fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     let messages: Vec<MessageView<'_>> = path
         .iter()
         .filter(|node| live.is_none_or(|live| live.node.id != node.id))
-        .map(|node| MessageView { node, versions: versions(node.id) })
+        .map(|node| MessageView {
+            node,
+            versions: versions(node.id),
+            references: references(node.id),
+        })
         .collect();
     let progress = window.engine.reply.as_ref();
     let streaming = live.filter(|_| shows_live).map(|live| StreamingReply {
@@ -233,6 +248,7 @@ fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         versions: versions(live.node.id),
         text: &live.node.content,
         tokens: &live.node.tokens,
+        references: &live.references,
         prefill: progress.and_then(|reply| reply.prefill),
     });
     let model_name = window.engine.model_name();
@@ -397,6 +413,18 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     if closes {
         window.panels.dialog = None;
         window.panels.transcript.focus_composer();
+    }
+}
+
+/// Reads what datastores did to the replies on screen out of their outcomes, once for each.
+fn read_references(window: &mut Window) {
+    for node in window.chat.tree.active_path() {
+        if let Some(outcome) = &node.outcome
+            && !window.references.contains_key(&node.id)
+        {
+            let read = serde_json::from_str::<Outcome>(outcome).unwrap_or_default();
+            window.references.insert(node.id, read.references);
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Question {
     RewardFile,
     /// A path that making a vector asks for.
     ForMaking(Field),
+    /// A document to ground replies in.
+    Document,
     /// A folder to look for models in.
     FolderOfModels,
     /// Where to write an export; the proposed file name.
@@ -145,6 +147,9 @@ pub fn system_dialogs() -> Dialogs {
                 .add_filter("Reward adapters", &["safetensors"])
                 .add_filter("All files", &["*"])
                 .pick_file(),
+            Question::Document => {
+                dialog.set_title("Add a document to ground replies in").pick_file()
+            }
             Question::SaveAs(name) => {
                 dialog.set_title("Export the conversation").set_file_name(name).save_file()
             }

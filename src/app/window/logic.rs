@@ -10,9 +10,10 @@ use super::counting::Step;
 use super::draw::needs_tokens;
 use super::jobs::Question;
 use super::state::Window;
+use crate::documents::Format;
 use crate::engine::{Event, Outcome, Request};
 use crate::model::FileKind;
-use crate::session::{Ask, ExportFormat, FinishedNode, NodeState, TokenReferences};
+use crate::session::{Ask, ExportFormat, FinishedNode, NodeState, TokenReferences, Weighed};
 use crate::ui::Command;
 use crate::ui::making::Field;
 
@@ -26,6 +27,10 @@ impl eframe::App for Window {
     fn logic(&mut self, context: &Context, _frame: &mut eframe::Frame) {
         while let Some(event) = self.handle.try_recv() {
             self.take_event(event);
+        }
+        if !self.dropped.is_empty() {
+            let files = std::mem::take(&mut self.dropped);
+            self.run(Command::AddDocuments(files));
         }
         while let Some(answer) = self.keeper.try_recv() {
             self.take_answer(answer);
@@ -125,6 +130,9 @@ impl Window {
             Event::VectorFailed { path, message } => self.refuse_vector(path, message),
             Event::Identified { path, kind: FileKind::Vector } => self.add_vector(&path),
             Event::Identified { path, kind: FileKind::Reward } => self.add_reward(&path),
+            Event::Identified { path, kind: FileKind::Model } if Format::is_document(&path) => {
+                self.dropped.push(path);
+            }
             Event::Identified { path, kind: FileKind::Model } => {
                 self.run(Command::OpenModel(path));
             }
@@ -140,13 +148,17 @@ impl Window {
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
             Event::RewardInspected { path, outcome } => self.take_reward(path, outcome),
             Event::Scanned { .. } => self.open_bundled(),
+            Event::StoreProgress { folder, standing, tokens_per_sec } => {
+                self.take_store_progress(&folder, standing, tokens_per_sec);
+            }
+            Event::StoreListed { folder, manifest, is_over } => {
+                self.take_store_list(folder, manifest, is_over);
+            }
+            Event::StoreFailed { folder, message } => self.take_store_failure(&folder, message),
+            Event::StoresFound(found) => self.take_stores(found),
             Event::Inspected { .. }
             | Event::LoadProgress { .. }
             | Event::ReplyStarted { .. }
-            | Event::StoreProgress { .. }
-            | Event::StoreListed { .. }
-            | Event::StoreFailed { .. }
-            | Event::StoresFound(_)
             | Event::VectorRemoved { .. }
             | Event::StrengthsChanged { .. }
             | Event::AlignedProgress { .. }
@@ -177,6 +189,9 @@ impl Window {
     ) {
         let Some(mut live) = self.reply.take_if(|live| live.id == id) else { return };
         outcome.references = std::mem::take(&mut live.references);
+        if self.chat.plan.stores_in_play().next().is_some() {
+            self.weighed = Some(Weighed::of(&outcome.references));
+        }
         live.node.state = state;
         live.node.recipe = recipe.and_then(|recipe| serde_json::to_string(recipe).ok());
         live.node.outcome = serde_json::to_string(&outcome).ok();
@@ -210,6 +225,7 @@ impl Window {
             Question::ForMaking(field) => self.panels.making.set(field, &path),
             Question::AlignedModel => self.run(Command::SetAligned(path)),
             Question::VectorFile => self.run(Command::AddVector(path)),
+            Question::Document => self.run(Command::AddDocuments(vec![path])),
             Question::RewardFile => self.run(Command::AddReward(path)),
             Question::SaveAs(_) => {
                 let is_json = path.extension().is_some_and(|extension| extension == "json");

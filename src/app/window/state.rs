@@ -1,7 +1,7 @@
 //! All that the window knows while it runs. What is kept lies with the keeper; what could be
 //! derived is not here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -15,7 +15,10 @@ use super::library::Library;
 use crate::engine::EngineHandle;
 use crate::platform::Instance;
 use crate::platform::instance::Listener;
-use crate::session::{Ask, ConversationId, Keeper, NodeId, Settings, TokenTrace, WindowPlace};
+use crate::session::{
+    Ask, ConversationId, Keeper, NodeId, Settings, TokenReferences, TokenTrace, Weighed,
+    WindowPlace,
+};
 use crate::steer::Plan;
 use crate::ui::Command;
 use crate::ui::action::Situation;
@@ -27,6 +30,7 @@ use crate::ui::making::UnderWay;
 use crate::ui::reward::KnownRewards;
 use crate::ui::sampling::PresetEntry;
 use crate::ui::side::SideState;
+use crate::ui::stores::StoreEntry;
 use crate::ui::toasts::Toasts;
 use crate::ui::transcript::TranscriptState;
 use crate::ui::vectors::Known;
@@ -68,6 +72,13 @@ pub struct Window {
     pub(super) adding_reward: Option<PathBuf>,
     /// What is being made.
     pub(super) making: Option<UnderWay>,
+    /// The datastores there are, and what they did to the last reply with any of them on.
+    pub(super) stores: Vec<StoreEntry>,
+    pub(super) weighed: Option<Weighed>,
+    /// Documents dropped in this frame.
+    pub(super) dropped: Vec<PathBuf>,
+    /// What datastores did to the replies on screen, read from their outcomes once.
+    pub(super) references: HashMap<NodeId, Vec<TokenReferences>>,
     pub(super) counting: Counting,
     /// Bytes of memory that were free when the model dialog opened.
     pub(super) free_memory: Option<u64>,
@@ -158,6 +169,10 @@ impl Window {
             rewards: KnownRewards::new(),
             adding_reward: None,
             making: None,
+            stores: Vec::new(),
+            weighed: None,
+            dropped: Vec::new(),
+            references: HashMap::new(),
             counting: Counting::default(),
             free_memory: None,
             about,
@@ -174,6 +189,7 @@ impl Window {
             frames: 0,
         };
         window.apply_look();
+        window.list_stores();
         window.ask(Ask::ListPresets);
         window.ask(Ask::Draft);
         window.read_more();

@@ -11,7 +11,7 @@ use super::ribbon::ribbon_ui;
 use super::state::TranscriptState;
 use super::tokens::tokens_ui;
 use super::view::{TranscriptView, Versions};
-use crate::session::{Node, NodeId, NodeState, Role, TokenTrace};
+use crate::session::{Node, NodeId, NodeState, Role, TokenReferences, TokenTrace};
 use crate::ui::Command;
 
 /// A line of the list: a stored message or the reply on its way.
@@ -21,6 +21,8 @@ pub struct Entry<'a> {
     pub role: Role,
     pub text: &'a str,
     pub tokens: &'a [TokenTrace],
+    /// What datastores did to them, rising by token.
+    pub references: &'a [TokenReferences],
     pub versions: Versions<'a>,
     /// The stored message; none for the reply on its way.
     pub node: Option<&'a Node>,
@@ -40,6 +42,12 @@ impl Entry<'_> {
         }
     }
 
+    /// What datastores did to a token.
+    pub fn references_of(&self, token: usize) -> Option<&TokenReferences> {
+        let at = self.references.binary_search_by_key(&token, |told| told.token).ok()?;
+        self.references.get(at)
+    }
+
     pub fn is_streaming(&self) -> bool {
         self.node.is_none()
     }
@@ -53,6 +61,7 @@ pub fn entries<'a>(view: &TranscriptView<'a>) -> Vec<Entry<'a>> {
         role: message.node.role,
         text: &message.node.content,
         tokens: &message.node.tokens,
+        references: message.references,
         versions: message.versions,
         node: Some(message.node),
         prefill: None,
@@ -63,6 +72,7 @@ pub fn entries<'a>(view: &TranscriptView<'a>) -> Vec<Entry<'a>> {
         role: Role::Assistant,
         text: reply.text,
         tokens: reply.tokens,
+        references: reply.references,
         versions: reply.versions,
         node: None,
         prefill: reply.prefill,

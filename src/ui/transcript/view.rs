@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::session::{ConversationId, Node, NodeId, TokenTrace};
+use crate::session::{ConversationId, Node, NodeId, TokenReferences, TokenTrace};
 
 /// One conversation as it stands in this frame.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub struct TranscriptView<'a> {
 pub struct MessageView<'a> {
     pub node: &'a Node,
     pub versions: Versions<'a>,
+    /// What datastores did to its tokens.
+    pub references: &'a [TokenReferences],
 }
 
 /// The children of one parent that are versions of one message.
@@ -59,6 +61,8 @@ pub struct StreamingReply<'a> {
     pub text: &'a str,
     /// The trace so far.
     pub tokens: &'a [TokenTrace],
+    /// What datastores did to them.
+    pub references: &'a [TokenReferences],
     /// Prompt tokens fed and to feed, before the first token of the reply.
     pub prefill: Option<(usize, usize)>,
 }

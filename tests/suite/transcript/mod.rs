@@ -45,7 +45,7 @@ impl Desk {
                 let versions = versions
                     .map(|(_, ids, index)| Versions { ids, index: *index })
                     .unwrap_or_default();
-                MessageView { node, versions }
+                MessageView { node, versions, references: &[] }
             })
             .collect();
         let view = TranscriptView {
@@ -56,6 +56,7 @@ impl Desk {
                 versions: Versions::default(),
                 text,
                 tokens,
+                references: &[],
                 prefill: None,
             }),
             model_name: Some("Starter"),

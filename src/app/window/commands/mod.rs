@@ -8,6 +8,7 @@ mod model;
 mod plan;
 mod reply;
 mod reward;
+mod stores;
 mod vectors;
 mod view;
 
@@ -102,6 +103,17 @@ impl Window {
             }
             Command::HideTree => self.panels.hides_tree = true,
             Command::ShowTree => self.panels.hides_tree = false,
+            Command::ChooseDocument => self.question(super::jobs::Question::Document),
+            Command::AddDocuments(files) => self.add_documents(files),
+            Command::RemoveDocument { folder, file } => {
+                self.tell(Request::RemoveFromStore { folder, file });
+            }
+            Command::OpenDocument(path) => self.open_document(&path),
+            Command::CancelBuilds => self.handle.cancel_builds(),
+            Command::RevealStore(folder) => self.reveal_store(&folder),
+            Command::RenameStore { folder, name } => self.rename_store(&folder, name),
+            Command::TrashStore(folder) => self.trash_store(&folder),
+            Command::RestoreStore { from, to } => self.restore_store(&from, &to),
             Command::ApplyPreset(name) => self.apply_preset(&name),
             Command::ApplyModelDefaults => self.apply_model_defaults(),
             Command::SavePreset(name) => self.save_preset(name),

@@ -6,6 +6,7 @@ use egui::{
     RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::passages::passages_ui;
 use super::scale::{own_text, percent, rank, visible};
 use crate::session::{Alternative, TokenTrace};
 use crate::ui::Command;
@@ -74,6 +75,9 @@ pub fn card_ui(ui: &Ui, card: &Card<'_>, look: &Look, commands: &mut Vec<Command
                 });
                 answer = Answer::Close;
             }
+        }
+        if let Some(told) = card.entry.references_of(card.token) {
+            passages_ui(ui, told, card.is_pinned, look, commands);
         }
         ui.add_space(4.0);
         let hint = match (card.is_pinned, card.entry.busy) {

@@ -4,6 +4,7 @@
 mod blocks;
 mod card;
 mod legend;
+mod passages;
 mod scale;
 mod tokens_block;
 

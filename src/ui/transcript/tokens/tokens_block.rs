@@ -6,7 +6,7 @@ use egui::{Align, FontId, Id, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, v
 use super::blocks::{Kind, Placed, TokenBlock, TokenBlocks};
 use super::scale::{self, own_text, percent, visible};
 use super::{Found, TokenOptions};
-use crate::session::TokenTrace;
+use crate::session::{TokenReferences, TokenTrace};
 use crate::ui::transcript::look::Look;
 use crate::ui::transcript::message::Entry;
 use crate::ui::transcript::selectable;
@@ -107,6 +107,9 @@ fn block_ui(
         let rect = rect.translate(position.to_vec2());
         if let Some(trace) = entry.tokens.get(*token).filter(|_| ui.is_rect_visible(rect)) {
             tint_ui(ui, trace, rect, look, options, lit == Some(*token));
+            if entry.references_of(*token).is_some_and(TokenReferences::is_moved) {
+                references_ui(ui, rect, look);
+            }
         }
     }
     // The text itself is no Tab stop and hears only drags, so that it can be selected.
@@ -125,7 +128,8 @@ fn block_ui(
         if is_first {
             found.places.push((*token, rect));
             response.widget_info(|| {
-                WidgetInfo::labeled(Role::Button, ui.is_enabled(), name(*token, trace))
+                let moved = entry.references_of(*token).is_some_and(TokenReferences::is_moved);
+                WidgetInfo::labeled(Role::Button, ui.is_enabled(), name(*token, trace, moved))
             });
         }
         if response.hovered() {
@@ -140,10 +144,18 @@ fn block_ui(
 }
 
 /// What a screen reader says: "token 12 ‘ ferry’, 34 %".
-fn name(token: usize, trace: &TokenTrace) -> String {
+fn name(token: usize, trace: &TokenTrace, is_moved: bool) -> String {
     let text = own_text(trace);
     let text = if text.trim().is_empty() { visible(&text) } else { text.trim().to_owned() };
-    format!("token {} ‘{text}’, {}", token + 1, percent(trace.logprob))
+    let moved = if is_moved { ", moved by documents" } else { "" };
+    format!("token {} ‘{text}’, {}{moved}", token + 1, percent(trace.logprob))
+}
+
+/// The mark of a token that a passage moved: a corner turned down, as a reader marks a page.
+fn references_ui(ui: &Ui, rect: Rect, look: &Look) {
+    let corner = rect.shrink2(vec2(0.5, 2.0)).left_top();
+    let points = vec![corner, corner + vec2(7.0, 0.0), corner + vec2(0.0, 7.0)];
+    ui.painter().add(egui::Shape::convex_polygon(points, look.tokens.accent, Stroke::NONE));
 }
 
 fn tint_ui(

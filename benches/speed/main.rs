@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
-//! `model`, `vectors`, `reward`, `store`, `training`, `window`, separated by commas; `--types` with some of the weight types.
+//! `model`, `vectors`, `reward`, `store`, `training`, `window`, separated by commas; `--types` with some of the weight types;
+//! `--entries` with the sizes of datastores.
 //! Model weights are random and made on the spot; speeds do not depend on what they say.
 
 mod baseline;
@@ -45,7 +46,7 @@ fn main() -> Result<()> {
         reward::print(asked.shape, &asked.types)?;
     }
     if asked.wants("store") {
-        stores::print(asked.shape)?;
+        stores::print(asked.shape, &asked.entries)?;
     }
     if asked.wants("training") {
         programs::print_training()?;
@@ -61,11 +62,17 @@ struct Asked {
     shape: Shape,
     only: Vec<String>,
     types: Vec<String>,
+    entries: Vec<usize>,
 }
 
 impl Asked {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut asked = Self { shape: Shape::QWEN2_5_0_5B, only: Vec::new(), types: Vec::new() };
+        let mut asked = Self {
+            shape: Shape::QWEN2_5_0_5B,
+            only: Vec::new(),
+            types: Vec::new(),
+            entries: stores::ENTRIES.to_vec(),
+        };
         while let Some(argument) = arguments.next() {
             let mut list = || -> Vec<String> {
                 let value = arguments.next().unwrap_or_default();
@@ -77,6 +84,10 @@ impl Asked {
                 "--small" => asked.shape = Shape::SMALL,
                 "--only" => asked.only = list(),
                 "--types" => asked.types = list(),
+                "--entries" => {
+                    let read = |part: &String| part.parse().map_err(anyhow::Error::from);
+                    asked.entries = list().iter().map(read).collect::<Result<_>>()?;
+                }
                 other => bail!("unknown option `{other}`; see the top of benches/speed/main.rs"),
             }
         }

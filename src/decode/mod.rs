@@ -2,6 +2,7 @@
 //!
 //! Pure functions and values over the small traits of `model`; no threads, no files, no clock.
 
+pub mod choosing;
 pub mod detox;
 pub mod divergence;
 pub mod draw;

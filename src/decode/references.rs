@@ -74,7 +74,8 @@ impl References {
     ) -> Option<(f64, Reference, Vec<Vec<Neighbour>>)> {
         let StoreInPlay { store, setting } = in_play;
         let calibration = store.manifest.calibration;
-        let found = store.nearest(hidden, setting.heads, setting.neighbours);
+        let (neighbours, temperature) = store.manifest.asked_with(setting);
+        let found = store.nearest(hidden, setting.heads, neighbours);
         let open = match (setting.gate, calibration) {
             (true, Some(calibration)) => calibration.gate(store.nearest_whole(hidden, &found)),
             _ => 1.0,
@@ -83,8 +84,6 @@ impl References {
         if lambda < NOTHING {
             return None;
         }
-        let measured = calibration.map_or(1.0, |calibration| calibration.temperature);
-        let temperature = setting.temperature.map_or(measured, f64::from);
         let reference = Reference::of(&found, temperature, |entry| store.value(entry))?;
         Some((lambda, reference, found))
     }

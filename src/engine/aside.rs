@@ -2,7 +2,7 @@
 //! of its own, so that none of it waits for a reply and no reply waits for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -21,6 +21,8 @@ pub enum Aside {
     InspectReward { path: PathBuf },
     Identify { path: PathBuf },
     RemoveFromStore { folder: PathBuf, file: PathBuf },
+    RenameStore { folder: PathBuf, name: String },
+    ReadAround { folder: PathBuf, file: PathBuf, passage: String, place: String },
     ListStores { within: PathBuf, folders: Vec<PathBuf> },
     OpenVector { path: PathBuf, any_base: bool },
 }
@@ -57,18 +59,16 @@ pub fn run(
                 Event::RewardInspected { path, outcome: outcome.map(Box::new) }
             }
             Aside::RemoveFromStore { folder, file } => {
-                let removed = contained(|| {
-                    datastore::build::remove(&folder, &file)?;
-                    let manifest = datastore::Manifest::read(&folder)?;
-                    manifest.ok_or_else(|| anyhow::anyhow!("the store is gone"))
-                });
-                match removed {
-                    Ok(manifest) => {
-                        let manifest = Box::new(manifest);
-                        Event::StoreListed { folder, manifest, is_over: false }
-                    }
-                    Err(message) => Event::StoreFailed { folder, message },
-                }
+                changed(folder, |folder| Ok(datastore::build::remove(folder, &file)?))
+            }
+            Aside::RenameStore { folder, name } => changed(folder, |folder| {
+                let mut manifest = listed(folder)?;
+                manifest.name = name;
+                Ok(manifest.write(folder)?)
+            }),
+            Aside::ReadAround { folder, file, passage, place } => {
+                let read = contained(|| datastore::around(&folder, &file, &passage, &place));
+                Event::PassageRead { file, outcome: read.map(Box::new) }
             }
             Aside::ListStores { within, folders } => {
                 Event::StoresFound(building::listed(&within, &folders))
@@ -89,6 +89,19 @@ pub fn run(
         };
         teller.tell(event);
     }
+}
+
+/// Changes a store and tells what is in it now.
+fn changed(folder: PathBuf, change: impl FnOnce(&Path) -> anyhow::Result<()>) -> Event {
+    match contained(|| change(&folder).and_then(|()| listed(&folder))) {
+        Ok(manifest) => Event::StoreListed { folder, manifest: Box::new(manifest), is_over: false },
+        Err(message) => Event::StoreFailed { folder, message },
+    }
+}
+
+fn listed(folder: &Path) -> anyhow::Result<datastore::Manifest> {
+    let gone = || crate::platform::Problem::new("there is no datastore in this folder").at(folder);
+    Ok(datastore::Manifest::read(folder)?.ok_or_else(gone)?)
 }
 
 fn count(shared: &Shared, prompt: &Prompt) -> anyhow::Result<usize> {

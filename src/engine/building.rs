@@ -13,8 +13,8 @@ use super::worker::State;
 use crate::decode::{Mix, Passes};
 use crate::model::Model;
 use crate::platform::Problem;
-use crate::steer::datastore::Manifest;
 use crate::steer::datastore::build::{Advance, Builder};
+use crate::steer::datastore::{Manifest, SourceState};
 
 /// Between two reports of a build's progress.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
@@ -27,6 +27,7 @@ pub type Order = (u64, PathBuf, Vec<PathBuf>);
 pub struct Builds {
     waiting: VecDeque<Order>,
     now: Option<Building>,
+    is_paused: bool,
 }
 
 struct Building {
@@ -39,17 +40,25 @@ struct Building {
 }
 
 impl Builds {
-    /// Nothing is under way or waiting.
-    pub fn is_empty(&self) -> bool {
-        self.now.is_none() && self.waiting.is_empty()
+    /// There is nothing to be done now: nothing is under way or waiting, or all of it is paused.
+    pub fn is_idle(&self) -> bool {
+        self.is_paused || (self.now.is_none() && self.waiting.is_empty())
     }
 
+    /// Holds what is under way as it is, in the middle of a file too.
+    pub fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
+    /// Whoever adds something wants it done: a pause is over.
     pub fn add(&mut self, order: Order) {
+        self.is_paused = false;
         self.waiting.push_back(order);
     }
 
     /// Ends all of them: their model is gone. What is done stays.
     pub fn end(&mut self, why: &str, teller: &Teller) {
+        self.is_paused = false;
         let folders = self.now.take().map(|now| now.folder).into_iter();
         for folder in folders.chain(self.waiting.drain(..).map(|(_, folder, _)| folder)) {
             teller.tell(Event::StoreFailed { folder, message: why.to_owned() });
@@ -151,7 +160,14 @@ pub fn listed(within: &Path, folders: &[PathBuf]) -> Vec<Listed> {
         let manifest =
             Manifest::read(&folder).map_err(|problem| problem.to_string()).and_then(|manifest| {
                 let missing = || Problem::new("there is no datastore in this folder").at(&folder);
-                manifest.map(Box::new).ok_or_else(|| missing().to_string())
+                let mut manifest = manifest.ok_or_else(|| missing().to_string())?;
+                // What has lost its file is to be made again; the next build does.
+                for source in &mut manifest.sources {
+                    if source.is_done() && !Manifest::file_of(&folder, source).is_file() {
+                        source.state = SourceState::Waiting;
+                    }
+                }
+                Ok(Box::new(manifest))
             });
         (folder, manifest)
     };

@@ -17,8 +17,8 @@ use crate::model::vector::About;
 use crate::model::{FileKind, FoundModel, ModelFacts, SkippedModel};
 use crate::session::{TokenReferences, TokenTrace};
 use crate::steer::KvPolicy;
-use crate::steer::datastore::Manifest;
 use crate::steer::datastore::build::Standing;
+use crate::steer::datastore::{Around, Manifest};
 
 /// An event from the engine's worker thread.
 #[derive(Debug, Clone)]
@@ -57,6 +57,8 @@ pub enum Event {
     StoreListed { folder: PathBuf, manifest: Box<Manifest>, is_over: bool },
     /// A build cannot begin or go on; what is done stays.
     StoreFailed { folder: PathBuf, message: String },
+    /// Answer to `Request::ReadAround`.
+    PassageRead { file: PathBuf, outcome: Result<Box<Around>, String> },
     /// Answer to `Request::ListStores`: each with its list, or why it cannot be read.
     StoresFound(Vec<(PathBuf, Result<Box<Manifest>, String>)>),
     /// A vector can be dialled; one of the same path is replaced. Another model forgets them all.

@@ -8,15 +8,16 @@ use anyhow::{Result, anyhow};
 use super::guides::Cast;
 use super::reply::changed_plan;
 use super::shared::{Shared, Teller};
+use super::stores::StoreShelf;
 use super::vectors::Shelf;
 use super::{Event, Recipe, StopReason};
 use crate::decode::reply::Ending;
 use crate::decode::search::{Search, SearchProgress};
-use crate::decode::{MixChange, Passes, Reply, TokenRule};
+use crate::decode::{MixChange, Passes, References, Reply, TokenRule};
 use crate::model::device::{choose, free_memory};
 use crate::model::{LoadOptions, Model};
 use crate::platform::Problem;
-use crate::session::TokenTrace;
+use crate::session::{TokenReferences, TokenTrace};
 use crate::steer::{GuidancePlan, Plan};
 
 /// What a search is driven with.
@@ -27,6 +28,9 @@ pub struct Driven<'a> {
     pub cast: Cast,
     pub changes: VecDeque<(usize, Plan)>,
     pub shelf: &'a mut Shelf,
+    pub stores: &'a mut StoreShelf,
+    /// The datastores in play.
+    pub references: Option<References>,
     pub shared: &'a Shared,
     pub teller: &'a Teller,
 }
@@ -96,20 +100,23 @@ pub fn run(
         let hint = "set the strength of the reward to 0; the search ranks by its own scorer";
         return Err(Problem::new(what).hint(hint).into());
     }
-    let Driven { id, number, model, mut cast, mut changes, shelf, shared, teller } = driven;
+    let Driven { id, number, model, mut cast, mut changes, shelf, shared, teller, .. } = driven;
+    let (stores, mut references) = (driven.stores, driven.references);
     let prompted =
         reply.into_prompted(continues_text).map_err(|_| anyhow!("the prompt is not read yet"))?;
     let mut search = Search::begin(prompted, model.runner.as_mut(), cast.room)?;
-    let tell = |tokens: Vec<TokenTrace>| {
+    let tell = |tokens: Vec<TokenTrace>, references: Vec<TokenReferences>| {
+        for references in references {
+            teller.tell(Event::References { id, references: Box::new(references) });
+        }
         for trace in tokens {
             teller.tell(Event::Token { id, trace: Box::new(trace) });
         }
     };
-    // Other rules of the plan steer one row; guides go over all rows at once.
-    let mut rules: Vec<Box<dyn TokenRule>> = Vec::new();
     let reason = loop {
         if shared.reply_is_off(number) {
-            tell(search.release());
+            let tokens = search.release();
+            tell(tokens, search.take_references());
             break StopReason::Stopped;
         }
         shelf.take_arrivals(model, search.knobs(), shared, teller);
@@ -117,11 +124,14 @@ pub fn run(
             let text = toml::to_string(&plan)?;
             let guidance = plan.guidance.clone();
             let taken = shelf.mix(&plan).and_then(|mix| {
+                let steering = stores.rule(&plan, &model.facts)?;
+                stores.note(&mut recipe.stores, &plan, &model.facts)?;
                 search.set_plan(plan, model.runner.vocab_size())?;
-                Ok(mix)
+                Ok((mix, steering))
             });
             match taken {
-                Ok(mix) => {
+                Ok((mix, steering)) => {
+                    references = steering;
                     recipe.plan_changes.push((search.drawn(), text));
                     shelf.note(&mut recipe.vectors, mix.vectors());
                     if let Some(MixChange { policy, positions }) = search.set_mix(mix) {
@@ -137,15 +147,21 @@ pub fn run(
         let guides = cast.guides.clone();
         let mut guides = guides.lock();
         let runner = model.runner.as_mut();
+        // Guides go over all rows at once; datastores are asked row by row. Other rules of the plan
+        // steer one row.
+        let mut rules: Vec<Box<dyn TokenRule + '_>> = Vec::new();
+        if let Some(rule) = &mut references {
+            rules.push(Box::new(rule));
+        }
         match search.advance(runner, &mut guides, &mut rules, cast.scorer.as_mut())? {
             SearchProgress::Stepped => {}
             SearchProgress::Ranked(boundary, tokens) => {
                 teller.tell(Event::Ranked { id, boundary });
-                tell(tokens);
+                tell(tokens, search.take_references());
             }
             SearchProgress::Ended(boundary, tokens, ending) => {
                 teller.tell(Event::Ranked { id, boundary });
-                tell(tokens);
+                tell(tokens, search.take_references());
                 break match ending {
                     Ending::EndOfText => StopReason::EndOfText,
                     Ending::StopString(stop) => StopReason::StopString(stop),

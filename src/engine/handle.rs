@@ -120,6 +120,13 @@ impl EngineHandle {
             Request::RemoveFromStore { folder, file } => {
                 self.aside(Aside::RemoveFromStore { folder, file })
             }
+            Request::RenameStore { folder, name } => {
+                self.aside(Aside::RenameStore { folder, name })
+            }
+            Request::PauseBuilds(is_paused) => self.work(Work::PauseBuilds(is_paused)),
+            Request::ReadAround { folder, file, passage, place } => {
+                self.aside(Aside::ReadAround { folder, file, passage, place })
+            }
             Request::ListStores { within, folders } => {
                 self.aside(Aside::ListStores { within, folders })
             }
@@ -142,6 +149,9 @@ impl EngineHandle {
     /// Ends the builds of datastores, within one pass; what is done stays.
     pub fn cancel_builds(&self) {
         self.shared.builds.call_off();
+        // A worker that waits for the end of a pause has to notice; one whose queue is full is at
+        // work.
+        self.work.try_send(Work::PauseBuilds(false)).ok();
     }
 
     /// The next event, if there is one already.

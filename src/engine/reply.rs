@@ -260,7 +260,18 @@ pub fn run(
             && reply.is_prompted()
             && let Some(cast) = cast.take()
         {
-            let driven = Driven { id, number, model, cast, changes, shelf, shared, teller };
+            let driven = Driven {
+                id,
+                number,
+                model,
+                cast,
+                changes,
+                shelf,
+                stores,
+                references,
+                shared,
+                teller,
+            };
             let done = guided::run(reply, driven, &mut recipe, !chat)?;
             let mut timings = clock.timings(total, reused, done.drawn);
             timings.row_forwards = done.row_forwards;

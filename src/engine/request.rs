@@ -64,6 +64,12 @@ pub enum Request {
     BuildStore { folder: PathBuf, files: Vec<PathBuf> },
     /// Take a file's entries out of a datastore.
     RemoveFromStore { folder: PathBuf, file: PathBuf },
+    /// Call a datastore something else.
+    RenameStore { folder: PathBuf, name: String },
+    /// Hold the builds of datastores after the pass under way, or let them go on.
+    PauseBuilds(bool),
+    /// A passage with the page around it; answered by `Event::PassageRead`.
+    ReadAround { folder: PathBuf, file: PathBuf, passage: String, place: String },
     /// Look at the datastores in a folder and at these; answered by `Event::StoresFound`.
     ListStores { within: PathBuf, folders: Vec<PathBuf> },
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.

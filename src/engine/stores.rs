@@ -100,7 +100,8 @@ impl StoreShelf {
 
 /// What decides on everything a store says.
 fn fingerprint(manifest: &Manifest) -> String {
-    let mut text = format!("{:?}", manifest.calibration);
+    let mut text = format!("{:?} {:?}", manifest.calibration, manifest.chosen);
+    text += &format!(" {:?}", manifest.index);
     for source in manifest.sources.iter().filter(|source| source.is_done()) {
         text += &format!("\n{} {} {}", source.id, source.hash, source.entries);
     }

@@ -39,6 +39,8 @@ pub enum Work {
     BuildStore {
         order: Order,
     },
+    /// Builds wait, or go on.
+    PauseBuilds(bool),
     RemoveVector {
         path: PathBuf,
     },
@@ -111,7 +113,7 @@ impl Worker {
     /// Works until the handle is gone.
     pub fn run(mut self, requests: &Receiver<Work>) {
         loop {
-            let next = match self.builds.is_empty() {
+            let next = match self.builds.is_idle() {
                 true => requests.recv().map_err(|_| TryRecvError::Disconnected),
                 false => requests.try_recv(),
             };
@@ -131,6 +133,7 @@ impl Worker {
                     self.state.pair.drop_model();
                     self.teller.tell(Event::AlignedDropped);
                 }
+                Work::PauseBuilds(is_paused) => self.builds.pause(is_paused),
                 Work::BuildStore { order } if self.model.is_some() => self.builds.add(order),
                 Work::BuildStore { order: (_, folder, _) } => {
                     let problem = Problem::new("no model is loaded").hint("choose a model first");
@@ -215,6 +218,7 @@ impl Worker {
         *self.shared.language.write() = None;
         *self.shared.facts.write() = None;
         self.model = None;
+        self.builds.pause(false);
         self.state = State::default();
         self.state.shelf.publish(&self.shared);
         self.teller.tell(Event::Unloaded);

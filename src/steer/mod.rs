@@ -13,5 +13,5 @@ pub use guidance::{GuidancePlan, GuidePair, ScorerChoice, SearchPlan};
 pub use mixture::MixtureSetting;
 pub use plan::{Plan, Sampling};
 pub use reward::RewardSetting;
-pub use stores::StoreSetting;
+pub use stores::{FIRST_LAMBDA, StoreSetting};
 pub use vectors::{KvPolicy, VectorSetting};

@@ -10,6 +10,10 @@ use crate::platform::Problem;
 /// Most neighbours that are asked for; the published runs end at 1,024.
 pub const MOST_NEIGHBOURS: usize = 4096;
 
+/// The share of a store that no questions were tried on: what is stored can win, and the model is
+/// still heard.
+pub const FIRST_LAMBDA: f32 = 0.6;
+
 /// One datastore and how much of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -19,10 +23,11 @@ pub struct StoreSetting {
     /// Its share in the distribution, λ: 0 is off, 1 leaves nothing to the model.
     #[serde(default = "half", deserialize_with = "read_lambda")]
     pub lambda: f32,
-    /// Neighbours asked for, k.
-    #[serde(default = "thirty_two")]
-    pub neighbours: usize,
-    /// Of the softmax over squared distances; `None` takes what was measured on the store.
+    /// Neighbours asked for, k; `None` takes what was found for the store, else 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<usize>,
+    /// Of the softmax over squared distances; `None` takes what was found for the store, else what
+    /// was measured on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f32>,
     /// Slices of the vector that are searched each by itself; 1 searches it whole.
@@ -36,7 +41,7 @@ pub struct StoreSetting {
 impl StoreSetting {
     /// A store with this share, asked as usual.
     pub fn new(path: impl Into<PathBuf>, lambda: f32) -> Self {
-        let (neighbours, temperature, heads, gate) = (thirty_two(), None, one(), yes());
+        let (neighbours, temperature, heads, gate) = (None, None, one(), yes());
         Self { path: path.into(), lambda, neighbours, temperature, heads, gate }
     }
 }
@@ -53,10 +58,10 @@ impl Plan {
         self.stores.iter().try_for_each(|store| {
             check_lambda(store.lambda, Some(&store.path))?;
             let refuse = |what: String| Err(Problem::new(what).at(&store.path));
-            if store.neighbours == 0 || store.neighbours > MOST_NEIGHBOURS {
+            let asked = store.neighbours.unwrap_or(1);
+            if asked == 0 || asked > MOST_NEIGHBOURS {
                 return refuse(format!(
-                    "{} neighbours cannot be asked for, only 1 to {MOST_NEIGHBOURS}",
-                    store.neighbours
+                    "{asked} neighbours cannot be asked for, only 1 to {MOST_NEIGHBOURS}"
                 ));
             }
             if store.heads == 0 {
@@ -94,10 +99,6 @@ fn half() -> f32 {
     0.5
 }
 
-fn thirty_two() -> usize {
-    32
-}
-
 fn one() -> usize {
     1
 }
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn stores_go_through_toml_and_what_means_nothing_is_refused() {
         let odd = StoreSetting {
-            neighbours: 8,
+            neighbours: Some(8),
             temperature: Some(3.5),
             heads: 4,
             gate: false,
@@ -139,7 +140,7 @@ mod tests {
         };
         assert!(with(|_| {}).is_ok());
         for wrong in [
-            with(|s| s.neighbours = 0),
+            with(|s| s.neighbours = Some(0)),
             with(|s| s.heads = 0),
             with(|s| s.temperature = Some(0.0)),
             with(|s| s.lambda = f32::NAN),

@@ -9,8 +9,8 @@ use super::making::Field;
 use super::transcript::Tint;
 use crate::engine::making::Making;
 use crate::model::LoadOptions;
-use crate::session::{ConversationId, NodeId};
-use crate::steer::{Plan, VectorSetting};
+use crate::session::{ConversationId, NodeId, PassageShare};
+use crate::steer::{Plan, StoreSetting, VectorSetting};
 
 /// One wish of the person.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,7 +146,13 @@ pub enum Command {
     },
     /// Show a file with the desktop's program for it, as near to the place as that can.
     OpenDocument(PathBuf),
+    /// Show a passage with the page around it.
+    ShowPassage(Box<PassageShare>),
     CancelBuilds,
+    /// Hold the builds, or let them go on.
+    PauseBuilds(bool),
+    /// Make the files of a store that are still waiting.
+    GoOnBuilding(PathBuf),
     RevealStore(PathBuf),
     RenameStore {
         folder: PathBuf,
@@ -157,6 +163,8 @@ pub enum Command {
     RestoreStore {
         from: PathBuf,
         to: PathBuf,
+        /// What the plan said of it.
+        setting: Option<StoreSetting>,
     },
     ApplyPreset(String),
     /// The sampling the model's own files recommend.

@@ -246,6 +246,7 @@ impl EngineState {
             | Event::StoreProgress { .. }
             | Event::StoreListed { .. }
             | Event::StoreFailed { .. }
+            | Event::PassageRead { .. }
             | Event::StoresFound(_)
             | Event::PlanRefused { .. }
             | Event::VectorInspected { .. }

@@ -21,6 +21,7 @@ pub enum Icon {
     Copy,
     Undo,
     Stop,
+    Pause,
     LeftPanel,
     RightPanel,
     ChevronRight,
@@ -133,6 +134,12 @@ impl Icon {
                     1.5 * scale,
                     color,
                 );
+            }
+            Self::Pause => {
+                for x in [4.5, 9.0] {
+                    let bar = Rect::from_min_max(at(x, 4.0), at(x + 2.5, 12.0));
+                    painter.rect_filled(bar, 0.8 * scale, color);
+                }
             }
             Self::LeftPanel => {
                 frame(2.2, 3.0, 13.8, 13.0, 2.0);

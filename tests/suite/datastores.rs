@@ -2,7 +2,7 @@
 //! the engine.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tiller::model::{LoadOptions, Loader, Model, Wanted};
 use tiller::session::{Role, TokenReferences};
 use tiller::steer::datastore::build::{Advance, Builder};
 use tiller::steer::datastore::{Datastore, Manifest};
-use tiller::steer::{Plan, Sampling, StoreSetting};
+use tiller::steer::{Plan, Sampling, ScorerChoice, StoreSetting};
 
 use super::small_model::model;
 
@@ -196,6 +196,40 @@ fn a_store_is_built_asked_and_spoken_from_in_the_terminal() {
     assert!(!said(&tiller(&["store", "info", &store])).contains("ferry.txt"));
 }
 
+/// A limit on the size of files stands for a disk that is full: writing beyond it fails as well.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_costs_the_file_under_way_and_what_is_done_stays_usable() {
+    let (home, folder) = model();
+    let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (small, large, store) = (at("small.txt"), at("large.txt"), at("store"));
+    std::fs::write(&small, TEXT).unwrap();
+    std::fs::write(&large, TEXT.repeat(200)).unwrap();
+    let build = |blocks: &str| {
+        let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+        let program = env!("CARGO_BIN_EXE_tiller");
+        let args = ["store", "build", "--model", folder.to_str().unwrap(), "--out", &store];
+        let files = [small.as_str(), large.as_str()];
+        let mut command = Command::new("sh");
+        command.args(["-c", script, blocks, program]).args(args).args(files);
+        command.env_remove("RUST_LOG").stdin(Stdio::null()).output().unwrap()
+    };
+    let report = said(&build("64"));
+    let failed = report.lines().find(|line| line.starts_with("failed")).expect("one row says it");
+    assert!(failed.contains("cannot be written"), "{report}");
+    let done = |report: &str| report.lines().filter(|line| line.starts_with("done")).count();
+    assert_eq!(done(&report), 1, "{report}");
+    let sources = Path::new(&store).join("sources");
+    assert_eq!(std::fs::read_dir(&sources).unwrap().count(), 1, "nothing half-written is left");
+    let half = Datastore::open(Path::new(&store)).unwrap();
+    assert!(half.lost.is_empty() && !half.is_empty());
+    assert!(half.manifest.calibration.is_some(), "measured, so that it can be used as it is");
+    // Room again: only what failed is done.
+    let report = said(&build("unlimited"));
+    assert_eq!(done(&report), 1, "{report}");
+    assert!(Datastore::open(Path::new(&store)).unwrap().len() > half.len());
+}
+
 const PAIRS: &str = r#"{"question": "When?", "answer": "At eight, from the harbour."}
 {"question": "Where to?", "answer": "North, with the wind."}"#;
 
@@ -271,8 +305,15 @@ impl Rig {
     }
 
     fn ask(&self, question: &str, stores: Vec<StoreSetting>) {
+        self.ask_by(question, Plan { stores, ..Self::plan() });
+    }
+
+    fn plan() -> Plan {
         let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
-        let plan = Plan { sampling, stores, max_tokens: Some(80), ..Plan::default() };
+        Plan { sampling, max_tokens: Some(80), ..Plan::default() }
+    }
+
+    fn ask_by(&self, question: &str, plan: Plan) {
         let request =
             ReplyRequest { id: 1, prompt: Self::prompt(question), opening: Opening::None, plan };
         self.send(Request::Reply(Box::new(request)));
@@ -346,6 +387,78 @@ fn stores_are_listed_and_lose_files_and_one_that_is_not_there_is_refused() {
         if let Event::StoreListed { manifest, .. } = rig.next() {
             assert!(manifest.sources.is_empty());
             break;
+        }
+    }
+}
+
+#[test]
+fn every_candidate_of_a_search_is_grounded_and_the_best_says_by_what() {
+    let rig = Rig::new();
+    rig.build("pairs.jsonl", PAIRS);
+    rig.built();
+    let searching = |stores| {
+        let mut plan = Plan { stores, ..Rig::plan() };
+        let search = &mut plan.guidance.search;
+        (search.beam_width, search.successors, search.chunk_length) = (2, 2, 3);
+        search.scorer = ScorerChoice::File("scorer".into());
+        plan
+    };
+    rig.ask_by("Where to?", searching(Vec::new()));
+    let (text, told, _) = rig.finish();
+    assert!(text == SENTENCE && told.is_empty());
+    rig.ask_by("Where to?", searching(vec![rig.setting()]));
+    let (text, told, recipe) = rig.finish();
+    assert_eq!(text, "North, with the wind.");
+    // Of every token once, in order, and of the person's own file.
+    let tokens: Vec<usize> = told.iter().map(|told| told.token).collect();
+    assert_eq!(tokens, (0..tokens.len()).collect::<Vec<_>>());
+    assert!(tokens.len() > 5, "{tokens:?}");
+    assert!(told.iter().all(|told| told.passages[0].file.ends_with("pairs.jsonl")));
+    let recipe = recipe.unwrap();
+    assert_eq!(recipe.stores.len(), 1);
+    rig.send(Request::Replay {
+        id: 2,
+        recipe: Box::new(recipe),
+        prompt: Rig::prompt("Where to?"),
+        opening: Opening::None,
+    });
+    let (again, told_again, _) = rig.finish();
+    assert_eq!((again, told_again), (text, told));
+}
+
+/// Spec section 11, invariant 21.
+#[test]
+fn no_question_to_judge_or_choose_by_is_in_the_stores() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/starter/documents");
+    let hash = |text: &str| {
+        let words: Vec<String> = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect();
+        words.join(" ")
+    };
+    let mut of: BTreeMap<String, HashSet<String>> = BTreeMap::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let Some(name) = name.strip_suffix(".jsonl") else { continue };
+        let (_, document) = tiller::documents::read(&path).unwrap();
+        let questions = document.pairs.iter().map(|pair| hash(&pair.question));
+        let choices = document.choices.iter().map(|choice| hash(&choice.question));
+        of.insert(name.to_owned(), questions.chain(choices).collect());
+    }
+    let pairs = ["ferry-answers", "house-answers", "country-answers"];
+    for (judged, stored) in [
+        ("held-out", &pairs[..]),
+        ("held-out", &["validation"]),
+        ("validation", &pairs[..]),
+        ("choices-held-out", &["choices"]),
+    ] {
+        for stored in stored {
+            assert!(!of[judged].is_empty() && !of[*stored].is_empty());
+            let shared: Vec<_> = of[judged].intersection(&of[*stored]).collect();
+            assert!(shared.is_empty(), "{judged} and {stored} share {shared:?}");
         }
     }
 }

@@ -1,15 +1,19 @@
 //! `--store DIR[:LAMBDA]` and how stores are asked, for verbs that generate.
 
+use std::path::Path;
+
 use anyhow::{Result, anyhow};
 use clap::Args;
 
 use super::Usage;
 use super::vector_arguments::parted;
+use crate::steer::datastore::Manifest;
 use crate::steer::{Plan, StoreSetting};
 
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
-    /// Ground the reply in a datastore, with a share from 0 to 1; 0.5 unless given. Repeatable.
+    /// Ground the reply in a datastore, with a share from 0 to 1; without it what was chosen for
+    /// the store, else 0.5. Repeatable.
     #[arg(long = "store", value_name = "DIR[:LAMBDA]")]
     stores: Vec<String>,
     /// Neighbours asked of every store.
@@ -30,9 +34,12 @@ impl StoreArgs {
     /// The stores asked for, after those of a plan.
     pub fn add_to(&self, plan: &mut Plan) -> Result<()> {
         for given in &self.stores {
-            let (path, lambda) = parted(given, 0.5);
+            // A store that cannot be read is told of when it is opened.
+            let manifest = Manifest::read(Path::new(given)).ok().flatten();
+            let found = manifest.and_then(|manifest| manifest.chosen);
+            let (path, lambda) = parted(given, found.map_or(0.5, |chosen| chosen.lambda as f32));
             let mut setting = StoreSetting::new(path, lambda);
-            setting.neighbours = self.neighbours.unwrap_or(setting.neighbours);
+            setting.neighbours = self.neighbours;
             setting.heads = self.heads.unwrap_or(setting.heads);
             setting.temperature = self.store_temperature;
             setting.gate = !self.no_gate;

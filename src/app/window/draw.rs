@@ -168,6 +168,7 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             stores: &window.stores,
             model: window.engine.model.as_deref(),
             weighed: window.weighed.as_ref(),
+            is_paused: window.builds_are_paused,
         },
         sampling: SamplingView { plan: &window.chat.plan, presets: &window.presets, recommended },
         system_prompt: own.unwrap_or(&window.settings.system_prompt),
@@ -363,6 +364,13 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             };
             dialogs::dialog_ui(&context, "Settings", 560.0, |ui| {
                 dialogs::settings_ui(ui, &view, state, commands);
+                false
+            })
+        }
+        Dialog::Passage(state) => {
+            let title = state.title();
+            dialogs::dialog_ui(&context, &title, 620.0, |ui| {
+                dialogs::passage_ui(ui, state, commands);
                 false
             })
         }

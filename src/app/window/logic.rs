@@ -155,6 +155,7 @@ impl Window {
                 self.take_store_list(folder, manifest, is_over);
             }
             Event::StoreFailed { folder, message } => self.take_store_failure(&folder, message),
+            Event::PassageRead { file, outcome } => self.take_passage(&file, outcome),
             Event::StoresFound(found) => self.take_stores(found),
             Event::Inspected { .. }
             | Event::LoadProgress { .. }
@@ -189,9 +190,8 @@ impl Window {
     ) {
         let Some(mut live) = self.reply.take_if(|live| live.id == id) else { return };
         outcome.references = std::mem::take(&mut live.references);
-        if self.chat.plan.stores_in_play().next().is_some() {
-            self.weighed = Some(Weighed::of(&outcome.references));
-        }
+        let has_stores = self.chat.plan.stores_in_play().next().is_some();
+        self.weighed = has_stores.then(|| Weighed::of(&outcome.references));
         live.node.state = state;
         live.node.recipe = recipe.and_then(|recipe| serde_json::to_string(recipe).ok());
         live.node.outcome = serde_json::to_string(&outcome).ok();

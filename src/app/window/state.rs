@@ -75,6 +75,7 @@ pub struct Window {
     /// The datastores there are, and what they did to the last reply with any of them on.
     pub(super) stores: Vec<StoreEntry>,
     pub(super) weighed: Option<Weighed>,
+    pub(super) builds_are_paused: bool,
     /// Documents dropped in this frame.
     pub(super) dropped: Vec<PathBuf>,
     /// What datastores did to the replies on screen, read from their outcomes once.
@@ -171,6 +172,7 @@ impl Window {
             making: None,
             stores: Vec::new(),
             weighed: None,
+            builds_are_paused: false,
             dropped: Vec::new(),
             references: HashMap::new(),
             counting: Counting::default(),

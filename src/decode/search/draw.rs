@@ -11,6 +11,7 @@ use crate::decode::reply::Ending;
 use crate::decode::rules::{Position, TokenRule};
 use crate::decode::{draw, observe, sampler};
 use crate::model::StepOutput;
+use crate::session::TokenReferences;
 
 impl Search<'_> {
     /// Draws from `output`, one row per slot, or a single row for all of them.
@@ -60,6 +61,9 @@ impl Search<'_> {
                 slot.done = Some(Ending::EndOfText);
                 continue;
             }
+            let token = slot.tokens.len();
+            let told = rules.iter_mut().filter_map(|rule| rule.references(id));
+            slot.references.extend(told.map(|told| TokenReferences { token, ..told }.into()));
             take(slot, id, logit, &seen, self.origin.language.vocabulary.as_ref())?;
         }
         self.drawn += 1;

@@ -14,7 +14,7 @@ use crate::decode::reply::{Ending, Prompted};
 use crate::decode::rules::TokenRule;
 use crate::decode::{penalties, sampler};
 use crate::model::{Runner, StepOutput};
-use crate::session::TokenTrace;
+use crate::session::{TokenReferences, TokenTrace};
 use crate::steer::{Plan, SearchPlan};
 
 /// What one advance brought.
@@ -56,7 +56,9 @@ pub struct Search<'a> {
     nodes: usize,
     emitted: usize,
     /// The best of the last ranking, in case of a stop.
-    best_so_far: Option<Vec<TokenTrace>>,
+    best_so_far: Option<(Vec<TokenTrace>, Vec<TokenReferences>)>,
+    /// What datastores did to the tokens told last.
+    references: Vec<TokenReferences>,
     over: bool,
 }
 
@@ -108,6 +110,7 @@ impl<'a> Search<'a> {
             nodes: 0,
             emitted: 0,
             best_so_far: None,
+            references: Vec::new(),
             over: false,
         })
     }
@@ -220,11 +223,15 @@ impl<'a> Search<'a> {
                 None => Ending::ContextFull,
             };
             let tokens = best.shown(self.emitted, &self.origin);
+            self.references = best.references_in(self.emitted..self.emitted + tokens.len());
             self.over = true;
             return Ok(SearchProgress::Ended(Box::new(boundary), tokens, ending));
         }
         let tokens = self.settled(&kept);
-        self.best_so_far = Some(self.slots[kept[0]].shown(self.emitted, &self.origin));
+        let best = &self.slots[kept[0]];
+        let rest = best.shown(self.emitted, &self.origin);
+        let references = best.references_in(self.emitted..self.emitted + rest.len());
+        self.best_so_far = Some((rest, references));
         self.reorder(runner, &kept)?;
         self.since_boundary = 0;
         Ok(SearchProgress::Ranked(Box::new(boundary), tokens))
@@ -302,6 +309,7 @@ impl<'a> Search<'a> {
         }
         let tokens = first.tokens[self.emitted..same].iter().map(|token| (**token).clone());
         let tokens = tokens.collect();
+        self.references = first.references_in(self.emitted..same);
         self.emitted = same;
         tokens
     }
@@ -312,9 +320,21 @@ impl<'a> Search<'a> {
             return Vec::new();
         }
         match self.best_so_far.take() {
-            Some(best) => best,
-            None => self.slots.first().map_or_else(Vec::new, |slot| slot.shown(0, &self.origin)),
+            Some((best, references)) => {
+                self.references = references;
+                best
+            }
+            None => self.slots.first().map_or_else(Vec::new, |slot| {
+                let shown = slot.shown(0, &self.origin);
+                self.references = slot.references_in(0..shown.len());
+                shown
+            }),
         }
+    }
+
+    /// What datastores did to the tokens that were told last.
+    pub fn take_references(&mut self) -> Vec<TokenReferences> {
+        std::mem::take(&mut self.references)
     }
 
     /// Leaves only the prompt in the cache, computed as its passes say, and gives those back.

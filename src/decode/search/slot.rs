@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::decode::guide::Candidate;
 use crate::decode::reply::Ending;
 use crate::model::{Language, TextStream};
-use crate::session::TokenTrace;
+use crate::session::{TokenReferences, TokenTrace};
 
 /// A row.
 pub(super) struct Slot {
@@ -15,6 +15,8 @@ pub(super) struct Slot {
     pub ids: Vec<u32>,
     /// The tokens drawn.
     pub tokens: Vec<Arc<TokenTrace>>,
+    /// What datastores did to them, rising by token.
+    pub references: Vec<Arc<TokenReferences>>,
     /// The reply's text, the opening's included.
     pub text: String,
     /// Why it has ended by itself.
@@ -54,6 +56,7 @@ impl Slot {
         Ok(Self {
             ids,
             tokens: Vec::new(),
+            references: Vec::new(),
             text,
             done: None,
             end: None,
@@ -75,6 +78,7 @@ impl Slot {
         Ok(Self {
             ids: self.ids.clone(),
             tokens: self.tokens.clone(),
+            references: self.references.clone(),
             text: self.text.clone(),
             done: self.done.clone(),
             end: self.end,
@@ -84,6 +88,12 @@ impl Slot {
             chunk_start: self.chunk_start,
             stream,
         })
+    }
+
+    /// What datastores did to these of its tokens.
+    pub fn references_in(&self, tokens: std::ops::Range<usize>) -> Vec<TokenReferences> {
+        let within = self.references.iter().filter(|told| tokens.contains(&told.token));
+        within.map(|told| TokenReferences::clone(told)).collect()
     }
 
     /// What the next id adds to the text.

@@ -23,18 +23,19 @@ pub struct StoreArgs {
     /// Build the stores here and leave them; without it they are gone afterwards.
     #[arg(long, value_name = "DIR")]
     pub work: Option<PathBuf>,
-    /// The store's share.
-    #[arg(long, default_value_t = 0.75)]
-    pub lambda: f32,
+    /// The store's share; without it, as with the next two, what is found on `validation.jsonl`
+    /// among the documents.
+    #[arg(long)]
+    pub lambda: Option<f32>,
     /// Neighbours asked for.
-    #[arg(long, default_value_t = 32)]
-    pub neighbours: usize,
+    #[arg(long)]
+    pub neighbours: Option<usize>,
+    /// Of the softmax.
+    #[arg(long)]
+    pub temperature: Option<f32>,
     /// Slices searched each by itself.
     #[arg(long, default_value_t = 1)]
     pub heads: usize,
-    /// Of the softmax; without it what is measured on the store.
-    #[arg(long)]
-    pub temperature: Option<f32>,
     /// Print every question with its replies.
     #[arg(long)]
     pub verbose: bool,

@@ -15,13 +15,15 @@ pub use arguments::StoreArgs;
 use super::load::load;
 use super::neutral;
 use super::vectors::bars::Bar;
+use crate::decode::choosing::{Trial, Tried};
 use crate::decode::{References, StoreInPlay, TokenRule};
+use crate::documents::Pair;
 use crate::learn::text::Source;
 use crate::model::Model;
 use crate::platform::Problem;
-use crate::steer::StoreSetting;
 use crate::steer::datastore::Datastore;
 use crate::steer::datastore::build::{Advance, Builder};
+use crate::steer::{FIRST_LAMBDA, StoreSetting};
 
 /// Everyday exchanges that a store says nothing about.
 const NEUTRAL: usize = 60;
@@ -41,6 +43,8 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
     tell(&format!("model {}, {} held-out questions", model.facts.name, held_out.len()));
 
     let store = build(&work.join("documents"), &mut model, &files)?;
+    let validation = exact::questions(&documents("validation.jsonl"))?;
+    check_apart(&validation, &held_out)?;
     let facts = store.manifest.calibration;
     tell(&format!(
         "store: {} entries of {} files, temperature {:.3}",
@@ -48,15 +52,24 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         store.manifest.sources.len(),
         facts.map_or(1.0, |facts| facts.temperature)
     ));
-    let setting = |lambda: f32, heads: usize| StoreSetting {
-        heads,
-        neighbours: args.neighbours,
-        temperature: args.temperature,
+    let trial = Trial::of(&store, &model.language, model.runner.as_mut(), &validation)?;
+    if args.verbose {
+        trial.grid().iter().for_each(|tried| tell(&tried.line()));
+    }
+    let chosen = trial.best();
+    tell(&format!("chosen on questions of its own: {}", chosen.line()));
+    let open_chat = untuned(&trial, &store);
+    tell(&format!("without any, on the same questions: {}", open_chat.line()));
+    let lambda = args.lambda.unwrap_or(chosen.lambda as f32);
+    let setting = StoreSetting {
+        heads: args.heads,
+        neighbours: args.neighbours.or(Some(chosen.neighbours)),
+        temperature: args.temperature.or(Some(chosen.temperature as f32)),
         ..StoreSetting::new(&store.folder, lambda)
     };
     let mut bars = Vec::new();
     let alone = exact::share(&mut model, &held_out, None, args.verbose, &mut tell)?;
-    let grounded = rule(&store, setting(args.lambda, args.heads))?;
+    let grounded = rule(&store, setting.clone())?;
     let on = exact::share(&mut model, &held_out, Some(grounded), args.verbose, &mut tell)?;
     tell(&format!(
         "exact answers: alone {:.1} %, with the store {:.1} %",
@@ -74,12 +87,8 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
     let source = Source::read(&args.source)?;
     let neutral = neutral::exchanges(&source, &model.language, NEUTRAL)?;
     let plain = exact::perplexity(&mut model, &neutral, None)?;
-    let gated = exact::perplexity(
-        &mut model,
-        &neutral,
-        Some(rule(&store, setting(args.lambda, args.heads))?),
-    )?;
-    let open = StoreSetting { gate: false, ..setting(args.lambda, args.heads) };
+    let gated = exact::perplexity(&mut model, &neutral, Some(rule(&store, setting.clone())?))?;
+    let open = StoreSetting { gate: false, ..setting.clone() };
     let ungated = exact::perplexity(&mut model, &neutral, Some(rule(&store, open)?))?;
     let more = 100.0 * (gated / plain - 1.0);
     tell(&format!(
@@ -103,6 +112,26 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         std::fs::remove_dir_all(&work).ok();
     }
     Ok(())
+}
+
+/// What a store is asked with that no questions were tried on.
+fn untuned(trial: &Trial<'_>, store: &Datastore) -> Tried {
+    let setting = StoreSetting::new(&store.folder, FIRST_LAMBDA);
+    let (neighbours, temperature) = store.manifest.asked_with(&setting);
+    trial.try_one(neighbours, temperature, f64::from(FIRST_LAMBDA))
+}
+
+/// # Errors
+/// When a question to choose by is one that is judged by.
+fn check_apart(validation: &[Pair], held_out: &[Pair]) -> Result<()> {
+    let shared = |pair: &&Pair| held_out.iter().any(|held| held.question == pair.question);
+    match validation.iter().find(shared) {
+        None => Ok(()),
+        Some(pair) => {
+            let what = format!("“{}” is to choose by and to judge by", pair.question);
+            Err(Problem::new(what).hint("take it out of validation.jsonl").into())
+        }
+    }
 }
 
 /// Builds a store, or goes on with it.

@@ -65,6 +65,35 @@ impl Calibration {
     }
 }
 
+/// How a store is best asked, as found on questions whose answers were known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Chosen {
+    pub neighbours: usize,
+    pub temperature: f64,
+    pub lambda: f64,
+    /// Questions it was found on, and the shares of them that are answered exactly so and by the
+    /// model alone.
+    pub questions: usize,
+    pub exact: f64,
+    pub alone: f64,
+}
+
+impl Chosen {
+    /// As a person reads it.
+    pub fn line(&self) -> String {
+        format!(
+            "{} neighbours, temperature {:.3}, share {}: {:.1} % of {} questions exactly, {:.1} % \
+             alone",
+            self.neighbours,
+            self.temperature,
+            self.lambda,
+            100.0 * self.exact,
+            self.questions,
+            100.0 * self.alone
+        )
+    }
+}
+
 /// exp of the entropy of the weights: how many neighbours count.
 pub fn effective(weights: &[f64]) -> f64 {
     weights.iter().filter(|w| **w > 0.0).map(|w| -w * w.ln()).sum::<f64>().exp()

@@ -19,6 +19,16 @@ pub fn exactly(query: &[f32], key: &[f16]) -> f64 {
     query.iter().zip(key).map(|(q, k)| (f64::from(*q) - f64::from(k.to_f32())).powi(2)).sum()
 }
 
+/// The squared distance of two keys.
+pub fn between(a: &[f16], b: &[f16]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if avx2::available() {
+        // SAFETY: the processor has what it takes, and both have the length of the shorter one.
+        return unsafe { avx2::between(a, b) };
+    }
+    a.iter().zip(b).map(|(a, b)| (a.to_f32() - b.to_f32()).powi(2)).sum()
+}
+
 fn plain(query: &[f32], key: &[f16]) -> f32 {
     let mut sums = [0_f32; 8];
     for (q, k) in query.chunks(8).zip(key.chunks(8)) {
@@ -85,6 +95,40 @@ mod avx2 {
         }
         sum
     }
+
+    /// # Safety
+    /// The processor must be [`available`].
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub unsafe fn between(a: &[f16], b: &[f16]) -> f32 {
+        let length = a.len().min(b.len());
+        let mut sums = [_mm256_setzero_ps(); 2];
+        let mut at = 0;
+        // SAFETY: all loads lie below `length`, which both slices have.
+        unsafe {
+            while at + 16 <= length {
+                let mut lane = 0;
+                while lane < 2 {
+                    let from = at + 8 * lane;
+                    let a = _mm256_cvtph_ps(_mm_loadu_si128(a.as_ptr().add(from).cast()));
+                    let b = _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().add(from).cast()));
+                    let difference = _mm256_sub_ps(a, b);
+                    sums[lane] = _mm256_fmadd_ps(difference, difference, sums[lane]);
+                    lane += 1;
+                }
+                at += 16;
+            }
+        }
+        let mut lanes = [0_f32; 8];
+        // SAFETY: there is room for eight.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_add_ps(sums[0], sums[1])) };
+        let mut sum: f32 = lanes.iter().sum();
+        while at < length {
+            let difference = a[at].to_f32() - b[at].to_f32();
+            sum += difference * difference;
+            at += 1;
+        }
+        sum
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +143,10 @@ mod tests {
             let key: Vec<f16> =
                 (0..length).map(|at| f16::from_f32(random::normal(2, 0, at))).collect();
             let exact = exactly(&query, &key);
+            let halves: Vec<f16> = query.iter().map(|value| f16::from_f32(*value)).collect();
+            let rounded: Vec<f32> = halves.iter().map(|value| value.to_f32()).collect();
+            let (found, wanted) = (between(&halves, &key), exactly(&rounded, &key));
+            assert!((f64::from(found) - wanted).abs() <= 1e-5 * wanted.max(1.0), "{length}");
             for sum in [squared(&query, &key), plain(&query, &key)] {
                 assert!((f64::from(sum) - exact).abs() <= 1e-5 * exact.max(1.0), "{length}: {sum}");
             }

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Calibration, StoreFacts};
+use super::approximate::IndexFacts;
+use super::calibration::NEIGHBOURS;
+use super::{Calibration, Chosen, StoreFacts};
 use crate::documents;
 use crate::platform::{Problem, atomic, fnv};
+use crate::steer::StoreSetting;
 
 const NAME: &str = "store.json";
 const FORMAT: &str = "tiller datastore 1";
@@ -23,6 +26,12 @@ pub struct Manifest {
     pub facts: StoreFacts,
     /// None until the first source is done.
     pub calibration: Option<Calibration>,
+    /// How it is best asked; None until that was tried on questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
+    /// The graph over its entries, once there are very many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexFacts>,
     pub sources: Vec<Source>,
     /// When it was last changed, in seconds since 1970.
     pub changed_secs: u64,
@@ -96,7 +105,8 @@ impl Manifest {
     /// A store with nothing in it.
     pub fn new(name: String, facts: StoreFacts) -> Self {
         let (format, changed_secs) = (FORMAT.to_owned(), now());
-        Self { format, name, facts, calibration: None, sources: Vec::new(), changed_secs }
+        let (calibration, chosen, index, sources) = Default::default();
+        Self { format, name, facts, calibration, chosen, index, sources, changed_secs }
     }
 
     /// Reads a folder's; `None` when there is none.
@@ -155,6 +165,16 @@ impl Manifest {
     /// Entries of all sources that are done.
     pub fn entries(&self) -> usize {
         self.sources.iter().filter(|source| source.is_done()).map(|source| source.entries).sum()
+    }
+
+    /// Neighbours asked for and the softmax's temperature: what a plan says, else what was found on
+    /// questions, else what was measured.
+    pub fn asked_with(&self, setting: &StoreSetting) -> (usize, f64) {
+        let neighbours = setting.neighbours.or(self.chosen.map(|chosen| chosen.neighbours));
+        let found = self.chosen.map(|chosen| chosen.temperature);
+        let measured = found.or(self.calibration.map(|calibration| calibration.temperature));
+        let temperature = setting.temperature.map(f64::from).or(measured);
+        (neighbours.unwrap_or(NEIGHBOURS), temperature.unwrap_or(1.0))
     }
 
     pub fn source_mut(&mut self, id: &str) -> Option<&mut Source> {

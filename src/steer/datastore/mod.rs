@@ -5,6 +5,8 @@
 //! their state) and one safetensors file per source under `sources/`, so that adding, changing or
 //! removing a file touches that file alone and a kill leaves every finished one.
 
+pub mod approximate;
+mod around;
 pub mod build;
 pub mod calibration;
 pub mod distance;
@@ -17,7 +19,8 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use calibration::{Calibration, Quantiles};
+pub use around::{Around, around};
+pub use calibration::{Calibration, Chosen, Quantiles};
 pub use distribution::Reference;
 pub use facts::StoreFacts;
 pub use manifest::{Manifest, Source, SourceState};

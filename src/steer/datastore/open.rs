@@ -1,20 +1,26 @@
 //! A store in memory: its sources mapped, searched as one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
+use half::f16;
 
 use super::Source;
+use super::approximate::{ENOUGH, Index, Keys};
 use super::distance;
 use super::manifest::Manifest;
 use super::search::{self, Block, Neighbour};
 use super::segment::Segment;
 use crate::documents::Place;
-use crate::platform::Problem;
+use crate::platform::{Problem, fnv};
 
 /// Bytes of text shown around what an entry stands for.
 const SHOWN_BEFORE: usize = 120;
 const SHOWN_AFTER: usize = 80;
+
+/// The name of the files of the graph over a large store's entries.
+pub const INDEX: &str = "index";
 
 /// A store ready to be asked.
 #[derive(Debug)]
@@ -23,9 +29,42 @@ pub struct Datastore {
     pub manifest: Manifest,
     /// Sources that are listed as done and cannot be used, with the reason.
     pub lost: Vec<Problem>,
-    /// Of each segment: its first entry, its place in the manifest, its file.
-    segments: Vec<(usize, usize, Segment)>,
+    segments: Arc<Segments>,
     count: usize,
+    /// The graph over its entries and how many candidates are kept while it is walked.
+    index: Option<(Index, usize)>,
+}
+
+/// The sources' files.
+#[derive(Debug)]
+struct Segments {
+    width: usize,
+    /// Of each: its first entry, its place in the manifest, its file.
+    all: Vec<(usize, usize, Segment)>,
+}
+
+impl Segments {
+    fn find(&self, entry: usize) -> Option<(usize, &Segment, usize)> {
+        let at = self.all.partition_point(|(first, ..)| *first <= entry).checked_sub(1)?;
+        let (first, source, segment) = &self.all[at];
+        (entry - first < segment.len()).then_some((*source, segment, entry - first))
+    }
+}
+
+impl Keys for Segments {
+    fn key(&self, entry: usize) -> Option<&[f16]> {
+        let (_, segment, entry) = self.find(entry)?;
+        segment.keys().get(entry * self.width..(entry + 1) * self.width)
+    }
+}
+
+/// A fingerprint of what a store's entries are, in their order.
+pub fn fingerprint(manifest: &Manifest) -> String {
+    let mut text = manifest.facts.model_fingerprint.clone();
+    for source in manifest.sources.iter().filter(|source| source.is_done()) {
+        text += &format!("\n{} {} {}", source.id, source.hash, source.entries);
+    }
+    format!("{:016x}", fnv::hash(text.bytes()))
 }
 
 /// Where an entry came from.
@@ -64,7 +103,38 @@ impl Datastore {
         if let (true, Some(problem)) = (segments.is_empty(), lost.first()) {
             return Err(problem.clone().into());
         }
-        Ok(Self { folder: folder.to_path_buf(), manifest, lost, segments, count })
+        let segments = Arc::new(Segments { width: manifest.facts.hidden_size, all: segments });
+        let mut store =
+            Self { folder: folder.to_path_buf(), manifest, lost, segments, count, index: None };
+        store.index = store.open_index();
+        Ok(store)
+    }
+
+    /// The graph, if there is one over these very entries that finds enough. Without it all keys
+    /// are looked at: the answers are the same, later.
+    fn open_index(&self) -> Option<(Index, usize)> {
+        let facts = self.manifest.index.as_ref()?;
+        let is_of = self.lost.is_empty() && facts.sources == fingerprint(&self.manifest);
+        if !is_of || facts.recall < ENOUGH {
+            return None;
+        }
+        match Index::load(&self.folder, INDEX, self.keys(), self.count) {
+            Ok(index) => Some((index, facts.pool)),
+            Err(error) => {
+                tracing::warn!("{error:#}");
+                None
+            }
+        }
+    }
+
+    /// Its keys, to be held by others too.
+    pub fn keys(&self) -> Arc<dyn Keys> {
+        Arc::clone(&self.segments) as Arc<dyn Keys>
+    }
+
+    /// Whether a graph finds the neighbours.
+    pub fn is_indexed(&self) -> bool {
+        self.index.is_some()
     }
 
     /// Entries.
@@ -88,11 +158,16 @@ impl Datastore {
 
     /// The keys as blocks of rows.
     pub fn blocks(&self) -> Vec<Block<'_>> {
-        self.segments.iter().map(|(first, _, s)| Block { first: *first, keys: s.keys() }).collect()
+        let all = self.segments.all.iter();
+        all.map(|(first, _, s)| Block { first: *first, keys: s.keys() }).collect()
     }
 
-    /// For each head the k nearest of a query, see [`search::nearest`].
+    /// For each head the k nearest of a query, see [`search::nearest`]; of a very large store, and
+    /// with one head, those that its graph finds.
     pub fn nearest(&self, query: &[f32], heads: usize, k: usize) -> Vec<Vec<Neighbour>> {
+        if let (Some((index, pool)), 1) = (&self.index, heads) {
+            return vec![index.nearest(query, k, *pool)];
+        }
         search::nearest(&self.blocks(), query, heads, k, &(0..0))
     }
 
@@ -111,10 +186,8 @@ impl Datastore {
     }
 
     fn find(&self, entry: usize) -> Option<(&Source, &Segment, usize)> {
-        let at = self.segments.partition_point(|(first, ..)| *first <= entry).checked_sub(1)?;
-        let (first, source, segment) = &self.segments[at];
-        (entry - first < segment.len())
-            .then(|| (&self.manifest.sources[*source], segment, entry - first))
+        let (source, segment, entry) = self.segments.find(entry)?;
+        Some((&self.manifest.sources[source], segment, entry))
     }
 
     /// The token that came next in the source.

@@ -3,12 +3,14 @@
 mod about;
 mod frame;
 mod palette;
+mod passage;
 mod settings;
 mod shortcuts;
 
 pub use about::About;
 pub use frame::dialog_ui;
 pub use palette::{PaletteState, palette_ui};
+pub use passage::{PassageState, passage_ui};
 pub use settings::{SettingsState, SettingsView, settings_ui};
 pub use shortcuts::shortcuts_ui;
 
@@ -19,6 +21,7 @@ pub enum Dialog {
     Model(super::model::PickerState),
     Settings(SettingsState),
     Shortcuts,
+    Passage(PassageState),
     /// Making a vector; what was filled in outlives the dialog.
     Making,
     /// Learning rewards; likewise.

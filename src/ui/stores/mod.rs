@@ -1,6 +1,7 @@
 //! The part of the right panel where replies are grounded in documents: a list of datastores, each
 //! with a switch and a weight, what is being built, and how much they mattered to the last reply.
 
+mod files;
 mod row;
 mod weighed;
 
@@ -16,11 +17,8 @@ use crate::model::ModelFacts;
 use crate::session::Weighed;
 use crate::steer::datastore::Manifest;
 use crate::steer::datastore::build::Standing;
-use crate::steer::{Plan, StoreSetting};
+use crate::steer::{FIRST_LAMBDA, Plan, StoreSetting};
 use row::Deed;
-
-/// A share that is a good beginning: what is stored can win, and the model is still heard.
-pub const FIRST_LAMBDA: f32 = 0.6;
 
 /// A datastore as the window knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +47,13 @@ impl StoreEntry {
         Self { folder, manifest, building: Some(Building::default()), failure: None }
     }
 
+    /// The share it is switched on with.
+    pub fn first_lambda(&self) -> f32 {
+        let chosen = self.manifest.as_ref().ok().and_then(|manifest| manifest.chosen);
+        let lambda = chosen.map_or(FIRST_LAMBDA, |chosen| chosen.lambda as f32);
+        if lambda > 0.0 { lambda } else { FIRST_LAMBDA }
+    }
+
     /// What the person calls it.
     pub fn name(&self) -> String {
         match &self.manifest {
@@ -65,6 +70,8 @@ pub struct StoresView<'a> {
     pub model: Option<&'a ModelFacts>,
     /// What they did to the last reply with stores on; `None` before there is one.
     pub weighed: Option<&'a Weighed>,
+    /// The builds are held.
+    pub is_paused: bool,
 }
 
 /// What the part remembers between frames.
@@ -97,9 +104,7 @@ pub fn stores_ui(
         let set = view.plan.stores.iter().find(|setting| setting.path == *folder);
         let lambda = set.map_or(0.0, |setting| setting.lambda);
         let deed = ui
-            .push_id(("store", folder), |ui| {
-                row::row_ui(ui, store, lambda, view.model, state, commands)
-            })
+            .push_id(("store", folder), |ui| row::row_ui(ui, store, lambda, view, state, commands))
             .inner;
         match deed {
             Some(Deed::Weight(lambda)) => setting_of(&mut plan, folder).lambda = lambda,

@@ -2,14 +2,15 @@
 
 use egui::{Align, Layout, ProgressBar, RichText, Ui};
 
-use super::{Building, FIRST_LAMBDA, StoreEntry, StoresState};
+use super::files::files_ui;
+use super::{Building, StoreEntry, StoresState, StoresView};
 use crate::model::ModelFacts;
 use crate::steer::datastore::{Manifest, SourceState};
 use crate::ui::Command;
 use crate::ui::controls;
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::tokens;
-use crate::ui::words::{bytes, count, plural, seconds};
+use crate::ui::words::{plural, seconds};
 
 /// What the person did with its weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,21 +20,18 @@ pub enum Deed {
     Drag(f32),
 }
 
-/// Files listed at once; more are counted.
-const LISTED: usize = 40;
-
 /// Draws a store.
 pub fn row_ui(
     ui: &mut Ui,
     store: &StoreEntry,
     lambda: f32,
-    model: Option<&ModelFacts>,
+    view: &StoresView<'_>,
     state: &mut StoresState,
     commands: &mut Vec<Command>,
 ) -> Option<Deed> {
     let name = store.name();
     let mut deed = None;
-    let refusal = refusal(store, model);
+    let refusal = refusal(store, view.model);
     ui.horizontal(|ui| {
         ui.spacing_mut().interact_size.y = 24.0;
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -52,7 +50,7 @@ pub fn row_ui(
                 });
                 switch.on_hover_text(store.folder.display().to_string());
                 if is_on != was_on {
-                    deed = Some(Deed::Weight(if is_on { FIRST_LAMBDA } else { 0.0 }));
+                    deed = Some(Deed::Weight(if is_on { store.first_lambda() } else { 0.0 }));
                 }
             });
         });
@@ -63,8 +61,12 @@ pub fn row_ui(
     if let Ok(manifest) = &store.manifest {
         files_ui(ui, store, manifest, state, commands);
     }
-    if let Some(building) = &store.building {
-        building_ui(ui, building, commands);
+    match (&store.building, &store.manifest) {
+        (Some(building), _) => building_ui(ui, building, view.is_paused, commands),
+        (None, Ok(manifest)) if refusal.is_none() && view.model.is_some() => {
+            waiting_ui(ui, store, manifest, commands);
+        }
+        _ => {}
     }
     if let Some(why) = refusal.or_else(|| store.failure.clone()) {
         let color = tokens(ui).warning;
@@ -103,7 +105,9 @@ fn buttons_ui(
     if button(ui, Icon::Folder, "Reveal", "Show its folder") {
         commands.push(Command::RevealStore(store.folder.clone()));
     }
-    if store.manifest.is_ok() && button(ui, Icon::Pencil, "Rename", "Rename the store") {
+    // A build keeps the list to itself.
+    let can_rename = store.manifest.is_ok() && store.building.is_none();
+    if can_rename && button(ui, Icon::Pencil, "Rename", "Rename the store") {
         state.renaming = Some((store.folder.clone(), name.to_owned()));
     }
 }
@@ -136,8 +140,20 @@ fn rename_ui(
 
 fn weight_ui(ui: &mut Ui, name: &str, lambda: f32) -> Option<Deed> {
     let mut value = lambda;
-    let slider = egui::Slider::new(&mut value, 0.05..=1.0).show_value(false).step_by(0.05);
-    let response = controls::slider(ui, slider).accessible_name(format!("Weight of {name}"));
+    let response = ui
+        .horizontal(|ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let share = RichText::new(format!("{:.0} %", 100.0 * lambda)).small();
+                let size = egui::vec2(36.0, ui.spacing().interact_size.y);
+                let label = egui::Label::new(share.color(tokens(ui).text_weak));
+                ui.add_sized(size, label.halign(Align::Max));
+                let slider = egui::Slider::new(&mut value, 0.05..=1.0);
+                controls::slider(ui, slider.show_value(false).step_by(0.05))
+            })
+            .inner
+        })
+        .inner
+        .accessible_name(format!("Weight of {name}"));
     let hover = format!(
         "{:.0} % of what comes next is the store's, where it has something near",
         100.0 * value
@@ -151,74 +167,26 @@ fn weight_ui(ui: &mut Ui, name: &str, lambda: f32) -> Option<Deed> {
     }
 }
 
-/// Size, model and last change on a line that opens the list of files.
-fn files_ui(
-    ui: &mut Ui,
-    store: &StoreEntry,
-    manifest: &Manifest,
-    state: &mut StoresState,
-    commands: &mut Vec<Command>,
-) {
-    let failed =
-        manifest.sources.iter().filter(|s| matches!(s.state, SourceState::Failed(_))).count();
-    let entries = manifest.entries();
-    let size = 2 * (entries * manifest.facts.hidden_size) as u64;
-    let mut line = format!(
-        "{}, {} entries, {}",
-        plural(manifest.sources.len() as u64, "file", "files"),
-        count(entries as u64),
-        bytes(size)
-    );
-    if failed > 0 {
-        line += &format!(", {failed} not read");
-    }
-    let is_open = state.opened.as_ref() == Some(&store.folder);
-    let changed = jiff::Timestamp::from_second(manifest.changed_secs as i64).map(|time| {
-        time.to_zoned(jiff::tz::TimeZone::system()).strftime("%-d %B %Y, %H:%M").to_string()
-    });
-    let about = format!(
-        "Made with {}\nLast change {}",
-        manifest.facts.model_name,
-        changed.unwrap_or_default()
-    );
-    if controls::disclosure(ui, is_open, &line).on_hover_text(about).clicked() {
-        state.opened = (!is_open).then(|| store.folder.clone());
-    }
-    if !is_open {
+/// Files a build that was stopped, or a program that was killed, has left to be done.
+fn waiting_ui(ui: &mut Ui, store: &StoreEntry, manifest: &Manifest, commands: &mut Vec<Command>) {
+    let waiting =
+        manifest.sources.iter().filter(|source| source.state == SourceState::Waiting).count();
+    if waiting == 0 {
         return;
     }
-    for source in manifest.sources.iter().take(LISTED) {
-        let name = source.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (what, is_bad) = match &source.state {
-            SourceState::Waiting => ("waiting".to_owned(), false),
-            SourceState::Done => (plural(source.entries as u64, "entry", "entries"), false),
-            SourceState::Failed(why) => (why.clone(), true),
-        };
-        ui.horizontal(|ui| {
-            ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-                let remove = format!("Take {name} out");
-                let hover = "Take its entries out; the file stays";
-                if icons::button_sized(ui, Icon::Close, &remove, hover, 20.0, None).clicked() {
-                    let (folder, file) = (store.folder.clone(), source.path.clone());
-                    commands.push(Command::RemoveDocument { folder, file });
-                }
-                let colors = tokens(ui);
-                let color = if is_bad { colors.warning } else { colors.text_weak };
-                let text = RichText::new(format!("{name}: {what}")).small().color(color);
-                ui.with_layout(Layout::left_to_right(Align::Min), |ui| {
-                    ui.add(egui::Label::new(text).wrap())
-                        .on_hover_text(source.path.display().to_string());
-                });
-            });
-        });
-    }
-    if manifest.sources.len() > LISTED {
-        let more = format!("and {} more", manifest.sources.len() - LISTED);
-        ui.label(RichText::new(more).small().color(tokens(ui).text_weak));
-    }
+    ui.horizontal(|ui| {
+        let text = format!("{} waiting", plural(waiting as u64, "file", "files"));
+        ui.label(RichText::new(text).small().color(tokens(ui).text_weak));
+        let name = format!("Go on building {}", store.name());
+        let button = ui.small_button("Go on").on_hover_text("What is done stays done");
+        button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+        if button.clicked() {
+            commands.push(Command::GoOnBuilding(store.folder.clone()));
+        }
+    });
 }
 
-fn building_ui(ui: &mut Ui, building: &Building, commands: &mut Vec<Command>) {
+fn building_ui(ui: &mut Ui, building: &Building, is_paused: bool, commands: &mut Vec<Command>) {
     let (share, line) = match &building.standing {
         None => (0.0, "Reading and measuring".to_owned()),
         Some(standing) => {
@@ -235,11 +203,19 @@ fn building_ui(ui: &mut Ui, building: &Building, commands: &mut Vec<Command>) {
             (share, line)
         }
     };
+    let line = if is_paused { "Paused".to_owned() } else { line };
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let hover = "Stop; what is done stays, and adding a document goes on";
             if icons::button_sized(ui, Icon::Stop, "Stop building", hover, 22.0, None).clicked() {
                 commands.push(Command::CancelBuilds);
+            }
+            let (icon, name, hover) = match is_paused {
+                true => (Icon::Continue, "Go on building", "Go on where it was held"),
+                false => (Icon::Pause, "Pause building", "Hold it as it is"),
+            };
+            if icons::button_sized(ui, icon, name, hover, 22.0, None).clicked() {
+                commands.push(Command::PauseBuilds(!is_paused));
             }
             let bar = ProgressBar::new(share).desired_height(6.0);
             ui.add(bar).accessible_name("Progress of the build");

@@ -5,6 +5,7 @@ use egui::{Align, CornerRadius, Frame, Layout, Margin, RichText, Ui, UiBuilder};
 use super::actions::actions_ui;
 use super::details::details_ui;
 use super::edit::editor_ui;
+use super::grounded::grounded_ui;
 use super::look::Look;
 use super::markdown::{blocks_ui, plain_ui};
 use super::ribbon::ribbon_ui;
@@ -161,6 +162,7 @@ fn reply_ui(
             .inner;
     }
     ribbon_ui(ui, entry, look, commands);
+    grounded_ui(ui, entry, look, commands);
     if entry.is_streaming() {
         progress_ui(ui, entry, look);
     } else if entry.node.is_some_and(|node| node.state == NodeState::Partial) {

@@ -8,6 +8,7 @@ mod composer;
 mod details;
 mod edit;
 mod empty;
+mod grounded;
 mod list;
 mod look;
 pub mod markdown;

@@ -9,4 +9,5 @@ mod replies;
 mod reward;
 mod stage;
 mod steering;
+mod stores;
 mod vectors;

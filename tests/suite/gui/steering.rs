@@ -6,7 +6,8 @@ use super::stage::{Setup, Stage};
 
 #[test]
 fn presets_are_applied_saved_renamed_and_deleted() {
-    let mut stage = Stage::new();
+    // High enough that a list opens in full.
+    let mut stage = Stage::open(Setup { size: [1200.0, 1000.0], ..Setup::default() });
     stage.choose_preset("Precise");
     assert_eq!(stage.slider("Temperature"), 0.3);
     stage.set_slider("Temperature", 0.55);

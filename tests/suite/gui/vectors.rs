@@ -412,7 +412,7 @@ fn vectors_belong_to_the_conversation_and_a_lost_file_is_named() {
 
 #[test]
 fn presets_hold_vectors_and_those_of_the_program_leave_them_alone() {
-    let mut stage = with_medical(Setup { size: [1200.0, 1000.0], ..Setup::default() });
+    let mut stage = with_medical(Setup { size: [1200.0, 1200.0], ..Setup::default() });
     stage.set_slider("Medical", 0.5);
     assert_eq!(stage.preset(), "Greedy", "sampling is as it was");
     stage.click("Preset menu");

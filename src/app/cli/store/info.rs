@@ -47,6 +47,9 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         lines.push(("Distances within", quantiles(&calibration.near)));
         lines.push(("Distances from elsewhere", quantiles(&calibration.far)));
     }
+    if let Some(chosen) = &manifest.chosen {
+        lines.push(("Asked with", chosen.line()));
+    }
     let widest = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in lines.into_iter().filter(|(_, value)| !value.is_empty()) {
         put_line(&format!("{name:widest$}  {value}"))?;

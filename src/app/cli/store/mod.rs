@@ -1,6 +1,7 @@
 //! `tiller store`: building, describing and asking datastores in the terminal.
 
 mod build;
+mod choose;
 mod info;
 mod query;
 
@@ -17,6 +18,8 @@ use crate::steer::datastore;
 pub enum StoreVerb {
     /// Build a store out of files, or go on with one: what is done already is not done again.
     Build(build::BuildArgs),
+    /// Find out on questions with known answers how a store is best asked, and note it in the store.
+    Choose(choose::ChooseArgs),
     /// Take a file's entries out of a store.
     Remove(RemoveArgs),
     /// Say what a store is, and how each of its files stands.
@@ -38,6 +41,7 @@ pub struct RemoveArgs {
 pub fn run(verb: &StoreVerb) -> Result<()> {
     match verb {
         StoreVerb::Build(args) => build::run(args),
+        StoreVerb::Choose(args) => choose::run(args),
         StoreVerb::Remove(args) => remove(args),
         StoreVerb::Info(args) => info::run(args),
         StoreVerb::Query(args) => query::run(args),

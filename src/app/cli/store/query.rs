@@ -30,10 +30,10 @@ pub struct QueryArgs {
     /// Take the text as what a person says, through the chat template.
     #[arg(long)]
     chat: bool,
-    /// Neighbours to ask for.
-    #[arg(long, default_value_t = 32)]
-    neighbours: usize,
-    /// Of the softmax; without it what was measured on the store.
+    /// Neighbours to ask for; without it what was chosen for the store, else 32.
+    #[arg(long)]
+    neighbours: Option<usize>,
+    /// Of the softmax; without it what was chosen for the store, else what was measured on it.
     #[arg(long)]
     temperature: Option<f32>,
     /// Slices of the vector that are searched each by itself.

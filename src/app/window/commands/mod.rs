@@ -109,11 +109,21 @@ impl Window {
                 self.tell(Request::RemoveFromStore { folder, file });
             }
             Command::OpenDocument(path) => self.open_document(&path),
-            Command::CancelBuilds => self.handle.cancel_builds(),
+            Command::ShowPassage(passage) => self.show_passage(*passage),
+            Command::CancelBuilds => self.cancel_builds(),
+            Command::PauseBuilds(is_paused) => {
+                self.builds_are_paused = is_paused;
+                self.tell(Request::PauseBuilds(is_paused));
+            }
+            Command::GoOnBuilding(folder) => self.build_store(folder, Vec::new()),
             Command::RevealStore(folder) => self.reveal_store(&folder),
-            Command::RenameStore { folder, name } => self.rename_store(&folder, name),
+            Command::RenameStore { folder, name } => {
+                self.tell(Request::RenameStore { folder, name });
+            }
             Command::TrashStore(folder) => self.trash_store(&folder),
-            Command::RestoreStore { from, to } => self.restore_store(&from, &to),
+            Command::RestoreStore { from, to, setting } => {
+                self.restore_store(&from, &to, setting);
+            }
             Command::ApplyPreset(name) => self.apply_preset(&name),
             Command::ApplyModelDefaults => self.apply_model_defaults(),
             Command::SavePreset(name) => self.save_preset(name),

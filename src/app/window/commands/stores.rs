@@ -1,15 +1,18 @@
-//! The datastores: build one of files that were dropped, follow its build, rename, reveal, delete.
+//! The datastores: build one of files that were dropped, follow its build, show a passage of it,
+//! reveal, delete and put back.
 
 use std::path::{Path, PathBuf};
 
 use crate::app::window::state::Window;
 use crate::engine::Request;
 use crate::platform::desktop;
+use crate::session::PassageShare;
 use crate::steer::StoreSetting;
 use crate::steer::datastore::build::Standing;
-use crate::steer::datastore::{Manifest, SourceState};
+use crate::steer::datastore::{Around, Manifest, SourceState};
 use crate::ui::Command;
-use crate::ui::stores::{Building, FIRST_LAMBDA, StoreEntry};
+use crate::ui::dialogs::{Dialog, PassageState};
+use crate::ui::stores::{Building, StoreEntry};
 use crate::ui::words::plural;
 
 /// What a store made by dropping files is called.
@@ -51,6 +54,13 @@ impl Window {
             return;
         }
         let folder = self.store_to_fill();
+        let count = plural(files.len() as u64, "document", "documents");
+        self.panels.toasts.info(format!("Reading {count}; you can go on chatting"));
+        self.build_store(folder, files);
+    }
+
+    /// Builds what is waiting in a store and these files.
+    pub(super) fn build_store(&mut self, folder: PathBuf, files: Vec<PathBuf>) {
         match self.stores.iter_mut().find(|store| store.folder == folder) {
             Some(store) => {
                 store.building.get_or_insert_default();
@@ -58,8 +68,7 @@ impl Window {
             }
             None => self.stores.push(StoreEntry::begun(folder.clone())),
         }
-        let count = plural(files.len() as u64, "document", "documents");
-        self.panels.toasts.info(format!("Reading {count}; you can go on chatting"));
+        self.builds_are_paused = false;
         self.tell(Request::BuildStore { folder, files });
     }
 
@@ -111,18 +120,16 @@ impl Window {
             matches!(source.state, SourceState::Failed(_))
         };
         let failures = manifest.sources.iter().filter(failed).count();
-        let at = self.stores.iter().position(|store| store.folder == folder);
-        let at = at.unwrap_or_else(|| {
-            self.stores.push(StoreEntry::begun(folder.clone()));
-            self.stores.len() - 1
-        });
-        let store = &mut self.stores[at];
+        // One that was thrown away while it was built still tells of its end.
+        let Some(store) = self.stores.iter_mut().find(|store| store.folder == folder) else {
+            return;
+        };
         store.manifest = Ok(manifest);
         if !is_over {
             return;
         }
         store.building = None;
-        let name = store.name();
+        let (name, first_lambda) = (store.name(), store.first_lambda());
         if failures > 0 {
             let count = plural(failures as u64, "document", "documents");
             self.panels
@@ -131,7 +138,7 @@ impl Window {
         }
         let mut plan = self.chat.plan.clone();
         if entries > 0 && plan.stores.iter().all(|setting| setting.path != folder) {
-            plan.stores.push(StoreSetting::new(&folder, FIRST_LAMBDA));
+            plan.stores.push(StoreSetting::new(&folder, first_lambda));
             self.set_plan(plan);
             self.panels.toasts.info(format!("“{name}” now grounds replies"));
         }
@@ -141,8 +148,8 @@ impl Window {
         if let Some(store) = self.stores.iter_mut().find(|store| store.folder == folder) {
             store.building = None;
             store.failure = Some(message.clone());
+            self.panels.toasts.error(message);
         }
-        self.panels.toasts.error(message);
     }
 
     pub(super) fn reveal_store(&mut self, folder: &Path) {
@@ -162,17 +169,44 @@ impl Window {
         }
     }
 
-    pub(super) fn rename_store(&mut self, folder: &Path, name: String) {
-        let Some(store) = self.stores.iter_mut().find(|store| store.folder == folder) else {
-            return;
+    /// Has a passage read with the page around it, out of the store it came from.
+    pub(super) fn show_passage(&mut self, passage: PassageShare) {
+        let PassageShare { store, file, place, text, .. } = passage;
+        let mut shown = PassageState::new(file.clone(), place.clone());
+        let holds = |entry: &&StoreEntry| match &entry.manifest {
+            Ok(manifest) => {
+                manifest.name == store && manifest.sources.iter().any(|held| held.path == file)
+            }
+            Err(_) => false,
         };
-        let Ok(manifest) = &mut store.manifest else { return };
-        let mut renamed = manifest.clone();
-        renamed.name = name;
-        match renamed.write(folder) {
-            Ok(()) => *manifest = renamed,
-            Err(problem) => self.panels.toasts.error(problem.to_string()),
+        match self.stores.iter().find(holds).map(|entry| entry.folder.clone()) {
+            Some(folder) => {
+                self.tell(Request::ReadAround { folder, file, passage: text, place });
+            }
+            None => {
+                let why =
+                    "The store it came from is not there any more, or holds nothing of the file";
+                shown.around = Some(Err(why.into()));
+            }
         }
+        self.panels.dialog = Some(Dialog::Passage(shown));
+    }
+
+    pub(in crate::app::window) fn take_passage(
+        &mut self,
+        file: &Path,
+        outcome: Result<Box<Around>, String>,
+    ) {
+        if let Some(Dialog::Passage(shown)) = &mut self.panels.dialog
+            && shown.file == file
+        {
+            shown.around = Some(outcome);
+        }
+    }
+
+    pub(super) fn cancel_builds(&mut self) {
+        self.builds_are_paused = false;
+        self.handle.cancel_builds();
     }
 
     pub(super) fn trash_store(&mut self, folder: &Path) {
@@ -186,21 +220,32 @@ impl Window {
             self.panels.toasts.error(what);
             return;
         }
-        self.handle.cancel_builds();
+        if self.stores.iter().any(|store| store.folder == folder && store.building.is_some()) {
+            self.cancel_builds();
+        }
         self.stores.retain(|store| store.folder != folder);
         let mut plan = self.chat.plan.clone();
-        plan.stores.retain(|setting| setting.path != folder);
-        if plan != self.chat.plan {
+        let at = plan.stores.iter().position(|setting| setting.path == folder);
+        let setting = at.map(|at| plan.stores.remove(at));
+        if setting.is_some() {
             self.set_plan(plan);
         }
-        let undo = Command::RestoreStore { from: to, to: folder.to_path_buf() };
+        let undo = Command::RestoreStore { from: to, to: folder.to_path_buf(), setting };
         let text = format!("“{}” is in the trash", name.to_string_lossy());
         self.panels.toasts.offer(text, "Undo", undo);
     }
 
-    pub(super) fn restore_store(&mut self, from: &Path, to: &Path) {
+    pub(super) fn restore_store(&mut self, from: &Path, to: &Path, setting: Option<StoreSetting>) {
         match std::fs::rename(from, to) {
-            Ok(()) => self.list_stores(),
+            Ok(()) => {
+                let mut plan = self.chat.plan.clone();
+                plan.stores.retain(|setting| setting.path != to);
+                plan.stores.extend(setting);
+                if plan != self.chat.plan {
+                    self.set_plan(plan);
+                }
+                self.list_stores();
+            }
             Err(error) => {
                 self.panels.toasts.error(format!("The store cannot be put back: {error}"));
             }

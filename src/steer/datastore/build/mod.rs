@@ -2,6 +2,7 @@
 //! between, stop at any moment and go on later with what is not done yet.
 
 mod choices;
+mod indexing;
 mod measure;
 mod pieces;
 mod reader;
@@ -16,11 +17,13 @@ use anyhow::{Context, Result};
 pub use choices::{Asked, asked, letter, letter_id};
 pub use pieces::{Piece, Pieces, WINDOW, WORN};
 
+use super::approximate::INDEX_FROM;
 use super::segment::{Lead, Segment, SegmentWriter};
 use super::{Manifest, Source, SourceState, StoreFacts};
 use crate::documents::{Document, Origin};
 use crate::model::{Language, ModelFacts, Runner, Wanted};
 use crate::platform::{Problem, atomic};
+use indexing::Indexing;
 use measure::Measuring;
 use reader::Reader;
 
@@ -34,6 +37,8 @@ pub struct Builder {
     reader: Reader,
     filling: Option<Filling>,
     measuring: Option<Measuring>,
+    indexing: Option<Indexing>,
+    index_from: usize,
     changed: bool,
     total: usize,
     done: usize,
@@ -127,6 +132,8 @@ impl Builder {
             reader,
             filling: None,
             measuring: None,
+            indexing: None,
+            index_from: INDEX_FROM,
             total,
             done: 0,
             tokens_fed: 0,
@@ -172,7 +179,35 @@ impl Builder {
             }
             return Ok(Advance::Measuring);
         }
+        if indexing::is_wanted(&self.manifest, self.index_from) {
+            if let Err(error) = self.index() {
+                // Without a graph the store answers all the same, only later.
+                tracing::warn!("{error:#}");
+                (self.indexing, self.index_from) = (None, usize::MAX);
+            }
+            return Ok(Advance::Measuring);
+        }
         Ok(Advance::Finished)
+    }
+
+    /// Stores of this many entries and more get a graph over them.
+    #[must_use]
+    pub fn with_index_from(mut self, entries: usize) -> Self {
+        self.index_from = entries;
+        self
+    }
+
+    fn index(&mut self) -> Result<()> {
+        let indexing = match &mut self.indexing {
+            Some(indexing) => indexing,
+            None => self.indexing.insert(Indexing::begin(&self.folder)?),
+        };
+        if let Some(facts) = indexing.advance()? {
+            self.indexing = None;
+            self.manifest.index = Some(facts);
+            self.manifest.write(&self.folder)?;
+        }
+        Ok(())
     }
 
     fn take(

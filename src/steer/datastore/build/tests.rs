@@ -336,3 +336,40 @@ fn another_model_or_folder_is_refused_and_a_lost_source_is_named() {
     fs::write(stage.store().join("store.json"), "{").unwrap();
     assert!(Datastore::open(&stage.store()).unwrap_err().to_string().contains("store.json"));
 }
+
+#[test]
+fn a_large_store_gets_a_graph_that_is_used_while_it_is_of_these_entries() {
+    let stage = Stage::new();
+    let words = ["boat", "wind", "river", "hand", "tiller", "water", "light", "home"];
+    let text: String = (0..1500_usize)
+        .map(|at| format!("The {} holds {}. ", words[at % 8], at * at % 97))
+        .collect();
+    let mut builder = stage.begin(&[stage.file("a.txt", &text)]).with_index_from(2000);
+    finish(&mut builder);
+    let store = stage.open();
+    let facts = store.manifest.index.clone().expect("a graph was made");
+    assert_eq!(facts.entries, store.len());
+    assert!(facts.recall >= 0.95 && facts.queries == 64, "{facts:?}");
+    assert!(store.is_indexed());
+    // The same neighbours as exact search, as far as recall says, and never one that is not there.
+    let blocks = store.blocks();
+    let keys = store.keys();
+    let query: Vec<f32> = keys.key(1234).unwrap().iter().map(|key| key.to_f32()).collect();
+    let exact = crate::steer::datastore::search::nearest(&blocks, &query, 1, 8, &(0..0)).remove(0);
+    let found = store.nearest(&query, 1, 8).remove(0);
+    assert_eq!(found[0], exact[0], "the entry itself");
+    assert_eq!(found[0].distance, 0.0);
+    // Several heads are looked at exactly.
+    assert_eq!(store.nearest(&query, 2, 8).len(), 2);
+
+    // A store that has changed is searched exactly until the graph is made anew.
+    stage.build(&[stage.file("b.txt", "A hand turns slowly home.")]);
+    assert!(!stage.open().is_indexed());
+    finish(&mut stage.begin(&[]).with_index_from(2000));
+    assert!(stage.open().is_indexed());
+    // One that is damaged is no matter.
+    fs::write(stage.store().join("index.hnsw.graph"), "nothing").unwrap();
+    let store = stage.open();
+    assert!(!store.is_indexed() && store.lost.is_empty());
+    assert_eq!(store.nearest(&query, 1, 8).remove(0)[0], exact[0]);
+}

@@ -57,8 +57,10 @@ fn passage_ui(
         let color = if passage.agrees { look.tokens.text } else { look.tokens.text_weak };
         ui.add(Label::new(RichText::new(facts).font(small.clone()).color(color)).truncate())
             .on_hover_text(passage.file.display().to_string());
-        if is_pinned && ui.small_button("Open").on_hover_text(format!("Open {file}")).clicked() {
-            commands.push(Command::OpenDocument(passage.file.clone()));
+        let hover = "Show it on its page";
+        let text = RichText::new("Show").font(small.clone());
+        if is_pinned && ui.small_button(text).on_hover_text(hover).clicked() {
+            commands.push(Command::ShowPassage(Box::new(passage.clone())));
         }
     });
     let mut job = LayoutJob::default();

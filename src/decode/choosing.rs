@@ -1,0 +1,239 @@
+//! Choosing how a store is asked: temperature, neighbours and share over a grid, on questions whose
+//! answers are known and which are asked of nobody else (our notes, section 6).
+//!
+//! Every question is passed once with its answer. Greedy decoding says exactly the answer when the
+//! mixed distribution has the answer's token on top at every place of it, so the whole grid is
+//! worked out from what that one pass brought.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::observe;
+use super::reply::PREFILL_CHUNK;
+use crate::documents::Pair;
+use crate::learn::preference::encoding;
+use crate::model::{Language, Runner, Wanted};
+use crate::platform::Problem;
+use crate::steer::datastore::{Chosen, Datastore, Neighbour, Reference, calibration};
+
+/// Neighbours tried; those beyond a store's size count as all of it.
+pub const NEIGHBOURS: [usize; 5] = [8, 32, 128, 512, 1024];
+/// Temperatures tried, as parts of the one at which √k neighbours count.
+pub const TEMPERATURES: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
+/// Shares tried.
+pub const LAMBDAS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+/// What a place that the mixture thinks impossible counts as.
+const LEAST: f64 = 1e-9;
+
+/// One place of an answer.
+struct Place {
+    target: u32,
+    /// The model's own probability of it, and the most it gives to any other token.
+    own: f64,
+    other: f64,
+    /// How far the gate is open.
+    gate: f64,
+    /// The nearest entries, and the model's probability of every token they put forward, rising by
+    /// token.
+    found: Vec<Neighbour>,
+    own_of: BTreeMap<u32, f64>,
+}
+
+impl Place {
+    /// The target's probability, and whether it has more than any other token.
+    fn mixed(&self, said: &Reference, lambda: f64) -> (f64, bool) {
+        let lambda = lambda * self.gate;
+        let mix = |own: f64, said: f64| (1.0 - lambda) * own + lambda * said;
+        let of_target = mix(self.own, said.probability(self.target));
+        let own_of = |token: &u32| self.own_of.get(token).copied().unwrap_or_default();
+        let others = said.tokens.iter().filter(|(token, _)| *token != self.target);
+        let most = others
+            .map(|(token, probability)| mix(own_of(token), *probability))
+            .fold(mix(self.other, 0.0), f64::max);
+        (of_target, of_target > most)
+    }
+}
+
+/// What one way of asking brings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tried {
+    pub neighbours: usize,
+    pub temperature: f64,
+    pub lambda: f64,
+    /// Share of the questions that are answered exactly.
+    pub exact: f64,
+    /// Mean log-probability of a token of the answers.
+    pub mean_log: f64,
+}
+
+impl Tried {
+    /// As a row of a table.
+    pub fn line(&self) -> String {
+        format!(
+            "{:>5} neighbours  temperature {:>10.3}  share {:<4}  {:5.1} % exactly  {:8.4} nats",
+            self.neighbours,
+            self.temperature,
+            self.lambda,
+            100.0 * self.exact,
+            -self.mean_log
+        )
+    }
+}
+
+/// The questions as the store sees them.
+pub struct Trial<'a> {
+    store: &'a Datastore,
+    /// Places of each question's answer.
+    questions: Vec<Vec<Place>>,
+}
+
+impl<'a> Trial<'a> {
+    /// Passes every question with its answer.
+    ///
+    /// # Errors
+    /// When a pass fails, or there is no question or no entry.
+    pub fn of(
+        store: &'a Datastore,
+        language: &Language,
+        runner: &mut dyn Runner,
+        pairs: &[Pair],
+    ) -> Result<Self> {
+        if store.is_empty() || pairs.is_empty() {
+            let what = "there is nothing to choose by: no entries, or no questions with answers";
+            return Err(Problem::new(what).at(&store.folder).into());
+        }
+        let questions = pairs
+            .iter()
+            .map(|pair| places(store, language, runner, pair))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { store, questions })
+    }
+
+    /// The temperature at which the median place has √k neighbours that count.
+    pub fn temperature(&self, neighbours: usize) -> f64 {
+        let found = |place: &Place| place.found[..neighbours.min(place.found.len())].to_vec();
+        let queries: Vec<Vec<Neighbour>> = self.questions.iter().flatten().map(found).collect();
+        calibration::temperature(&queries, neighbours).unwrap_or(1.0)
+    }
+
+    /// What a way of asking brings. The gate is on.
+    pub fn try_one(&self, neighbours: usize, temperature: f64, lambda: f64) -> Tried {
+        self.weigh(&self.said(neighbours, temperature), neighbours, temperature, lambda)
+    }
+
+    /// What the store says at every place of every question.
+    fn said(&self, neighbours: usize, temperature: f64) -> Vec<Vec<Reference>> {
+        let of = |place: &Place| {
+            let found = place.found[..neighbours.min(place.found.len())].to_vec();
+            Reference::of(&[found], temperature, |entry| self.store.value(entry))
+                .unwrap_or_default()
+        };
+        self.questions.iter().map(|places| places.iter().map(of).collect()).collect()
+    }
+
+    fn weigh(
+        &self,
+        said: &[Vec<Reference>],
+        neighbours: usize,
+        temperature: f64,
+        lambda: f64,
+    ) -> Tried {
+        let (mut right, mut sum, mut count) = (0, 0.0, 0_usize);
+        for (question, said) in self.questions.iter().zip(said) {
+            let mut is_right = true;
+            for (place, said) in question.iter().zip(said) {
+                let (of_target, is_top) = place.mixed(said, lambda);
+                is_right &= is_top;
+                sum += of_target.max(LEAST).ln();
+                count += 1;
+            }
+            right += usize::from(is_right);
+        }
+        let exact = right as f64 / self.questions.len() as f64;
+        Tried { neighbours, temperature, lambda, exact, mean_log: sum / count.max(1) as f64 }
+    }
+
+    /// All of the grid.
+    pub fn grid(&self) -> Vec<Tried> {
+        let mut sizes: Vec<usize> = NEIGHBOURS.iter().map(|k| *k.min(&self.store.len())).collect();
+        sizes.dedup();
+        let mut all = Vec::new();
+        for neighbours in sizes {
+            let measured = self.temperature(neighbours);
+            for part in TEMPERATURES {
+                let temperature = part * measured;
+                let said = self.said(neighbours, temperature);
+                let weigh = |lambda| self.weigh(&said, neighbours, temperature, lambda);
+                all.extend(LAMBDAS.map(weigh));
+            }
+        }
+        all
+    }
+
+    /// The best of the grid: most exact answers, then the likeliest ones.
+    pub fn best(&self) -> Chosen {
+        let grid = self.grid();
+        let alone = self.try_one(1, 1.0, 0.0);
+        let better = |a: &&Tried, b: &&Tried| {
+            a.exact.total_cmp(&b.exact).then(a.mean_log.total_cmp(&b.mean_log))
+        };
+        let best = grid.iter().max_by(better).copied().unwrap_or(alone);
+        Chosen {
+            neighbours: best.neighbours,
+            temperature: best.temperature,
+            lambda: best.lambda,
+            questions: self.questions.len(),
+            exact: best.exact,
+            alone: alone.exact,
+        }
+    }
+}
+
+fn places(
+    store: &Datastore,
+    language: &Language,
+    runner: &mut dyn Runner,
+    pair: &Pair,
+) -> Result<Vec<Place>> {
+    let encoded = encoding::encode(language, &pair.question, &[&pair.answer])?;
+    let ids = [encoded.prompt.as_slice(), encoded.answers[0].as_slice()].concat();
+    if runner.rows() > 1 {
+        runner.gather(&[0])?;
+    }
+    runner.truncate(0)?;
+    let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
+    let (mut places, mut at) = (Vec::new(), 0);
+    for chunk in ids[..ids.len() - 1].chunks(PREFILL_CHUNK) {
+        let output = runner.prefill(chunk, Wanted::All)?;
+        for row in 0..output.rows {
+            let next = at + row + 1;
+            if next < encoded.prompt.len() {
+                continue;
+            }
+            let (logits, target) = (output.logits_of(row), ids[next]);
+            let mass = observe::log_mass(logits);
+            let probability = |logit: f32| f64::from(logit - mass).exp();
+            let others = logits.iter().enumerate().filter(|(id, _)| *id != target as usize);
+            let other = others.map(|(_, logit)| *logit).fold(f32::NEG_INFINITY, f32::max);
+            let found = store.nearest(output.hidden_of(row), 1, most).pop().unwrap_or_default();
+            let nearest = found.first().map_or(f64::INFINITY, |near| near.distance);
+            let said = found.iter().map(|near| store.value(near.entry));
+            let own_of = |id: u32| Some((id, probability(*logits.get(id as usize)?)));
+            places.push(Place {
+                target,
+                own: logits.get(target as usize).map_or(0.0, |logit| probability(*logit)),
+                other: probability(other),
+                gate: store.manifest.calibration.map_or(1.0, |facts| facts.gate(nearest)),
+                own_of: said.filter_map(own_of).collect(),
+                found,
+            });
+        }
+        at += chunk.len();
+    }
+    Ok(places)
+}
+
+#[cfg(test)]
+#[path = "choosing_tests.rs"]
+mod tests;

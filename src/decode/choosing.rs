@@ -15,7 +15,9 @@ use crate::documents::Pair;
 use crate::learn::preference::encoding;
 use crate::model::{Language, Runner, Wanted};
 use crate::platform::Problem;
-use crate::steer::datastore::{Chosen, Datastore, Neighbour, Reference, calibration};
+use crate::steer::datastore::build::NEUTRAL;
+use crate::steer::datastore::calibration::{self, MIDDLE};
+use crate::steer::datastore::{Chosen, Datastore, Neighbour, Reference};
 
 /// Neighbours tried; those beyond a store's size count as all of it.
 pub const NEIGHBOURS: [usize; 5] = [8, 32, 128, 512, 1024];
@@ -23,6 +25,10 @@ pub const NEIGHBOURS: [usize; 5] = [8, 32, 128, 512, 1024];
 pub const TEMPERATURES: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 /// Shares tried.
 pub const LAMBDAS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+/// Where the gate is tried half open, on the way from what is near to what is far.
+pub const MIDDLES: [f64; 4] = [0.5, 0.6, 0.7, 0.8];
+/// Everyday text may become this much harder to foresee, as a share of its perplexity.
+pub const MOST_HARM: f64 = 0.01;
 /// What a place that the mixture thinks impossible counts as.
 const LEAST: f64 = 1e-9;
 
@@ -32,8 +38,6 @@ struct Place {
     /// The model's own probability of it, and the most it gives to any other token.
     own: f64,
     other: f64,
-    /// How far the gate is open.
-    gate: f64,
     /// The nearest entries, and the model's probability of every token they put forward, rising by
     /// token.
     found: Vec<Neighbour>,
@@ -43,7 +47,6 @@ struct Place {
 impl Place {
     /// The target's probability, and whether it has more than any other token.
     fn mixed(&self, said: &Reference, lambda: f64) -> (f64, bool) {
-        let lambda = lambda * self.gate;
         let mix = |own: f64, said: f64| (1.0 - lambda) * own + lambda * said;
         let of_target = mix(self.own, said.probability(self.target));
         let own_of = |token: &u32| self.own_of.get(token).copied().unwrap_or_default();
@@ -61,22 +64,29 @@ pub struct Tried {
     pub neighbours: usize,
     pub temperature: f64,
     pub lambda: f64,
+    /// Where the gate is half open.
+    pub middle: f64,
     /// Share of the questions that are answered exactly.
     pub exact: f64,
     /// Mean log-probability of a token of the answers.
     pub mean_log: f64,
+    /// How much more perplexity everyday text has, as a share.
+    pub harm: f64,
 }
 
 impl Tried {
     /// As a row of a table.
     pub fn line(&self) -> String {
         format!(
-            "{:>5} neighbours  temperature {:>10.3}  share {:<4}  {:5.1} % exactly  {:8.4} nats",
+            "{:>5} neighbours  temperature {:>10.3}  share {:<4}  gate {:<3}  {:5.1} % exactly  \
+             {:8.4} nats  {:+6.2} % elsewhere",
             self.neighbours,
             self.temperature,
             self.lambda,
+            self.middle,
             100.0 * self.exact,
-            -self.mean_log
+            -self.mean_log,
+            100.0 * self.harm
         )
     }
 }
@@ -86,6 +96,16 @@ pub struct Trial<'a> {
     store: &'a Datastore,
     /// Places of each question's answer.
     questions: Vec<Vec<Place>>,
+    /// Places of everyday answers that no store is about.
+    elsewhere: Vec<Place>,
+}
+
+/// One way of asking but for the share and the gate, and what the store says so.
+struct Said {
+    neighbours: usize,
+    temperature: f64,
+    questions: Vec<Vec<Reference>>,
+    elsewhere: Vec<Reference>,
 }
 
 impl<'a> Trial<'a> {
@@ -103,11 +123,13 @@ impl<'a> Trial<'a> {
             let what = "there is nothing to choose by: no entries, or no questions with answers";
             return Err(Problem::new(what).at(&store.folder).into());
         }
-        let questions = pairs
-            .iter()
-            .map(|pair| places(store, language, runner, pair))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Self { store, questions })
+        let mut of =
+            |question: &str, answer: &str| places(store, language, runner, question, answer);
+        let questions = pairs.iter().map(|pair| of(&pair.question, &pair.answer));
+        let questions = questions.collect::<Result<Vec<_>>>()?;
+        let elsewhere = NEUTRAL.iter().map(|(question, answer)| of(question, answer));
+        let elsewhere = elsewhere.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        Ok(Self { store, questions, elsewhere })
     }
 
     /// The temperature at which the median place has √k neighbours that count.
@@ -117,41 +139,51 @@ impl<'a> Trial<'a> {
         calibration::temperature(&queries, neighbours).unwrap_or(1.0)
     }
 
-    /// What a way of asking brings. The gate is on.
-    pub fn try_one(&self, neighbours: usize, temperature: f64, lambda: f64) -> Tried {
-        self.weigh(&self.said(neighbours, temperature), neighbours, temperature, lambda)
+    /// What a way of asking brings. The gate is on, half open at `middle`.
+    pub fn try_one(&self, neighbours: usize, temperature: f64, lambda: f64, middle: f64) -> Tried {
+        self.weigh(&self.said(neighbours, temperature), lambda, middle)
     }
 
-    /// What the store says at every place of every question.
-    fn said(&self, neighbours: usize, temperature: f64) -> Vec<Vec<Reference>> {
+    fn said(&self, neighbours: usize, temperature: f64) -> Said {
         let of = |place: &Place| {
             let found = place.found[..neighbours.min(place.found.len())].to_vec();
             Reference::of(&[found], temperature, |entry| self.store.value(entry))
                 .unwrap_or_default()
         };
-        self.questions.iter().map(|places| places.iter().map(of).collect()).collect()
+        let questions = self.questions.iter().map(|places| places.iter().map(of).collect());
+        let elsewhere = self.elsewhere.iter().map(of).collect();
+        Said { neighbours, temperature, questions: questions.collect(), elsewhere }
     }
 
-    fn weigh(
-        &self,
-        said: &[Vec<Reference>],
-        neighbours: usize,
-        temperature: f64,
-        lambda: f64,
-    ) -> Tried {
+    fn weigh(&self, said: &Said, lambda: f64, middle: f64) -> Tried {
+        let calibration = self.store.manifest.calibration;
+        let open = |place: &Place| {
+            let nearest = place.found.first().map_or(f64::INFINITY, |near| near.distance);
+            calibration.map_or(1.0, |calibration| calibration.gate(nearest, middle))
+        };
+        let mixed = |(place, said): (&Place, &Reference)| place.mixed(said, lambda * open(place));
         let (mut right, mut sum, mut count) = (0, 0.0, 0_usize);
-        for (question, said) in self.questions.iter().zip(said) {
+        for (question, said) in self.questions.iter().zip(&said.questions) {
             let mut is_right = true;
-            for (place, said) in question.iter().zip(said) {
-                let (of_target, is_top) = place.mixed(said, lambda);
+            for (of_target, is_top) in question.iter().zip(said).map(mixed) {
                 is_right &= is_top;
                 sum += of_target.max(LEAST).ln();
                 count += 1;
             }
             right += usize::from(is_right);
         }
-        let exact = right as f64 / self.questions.len() as f64;
-        Tried { neighbours, temperature, lambda, exact, mean_log: sum / count.max(1) as f64 }
+        let lost = self.elsewhere.iter().zip(&said.elsewhere).map(|(place, said)| {
+            place.own.max(LEAST).ln() - mixed((place, said)).0.max(LEAST).ln()
+        });
+        Tried {
+            neighbours: said.neighbours,
+            temperature: said.temperature,
+            lambda,
+            middle,
+            exact: right as f64 / self.questions.len() as f64,
+            mean_log: sum / count.max(1) as f64,
+            harm: (lost.sum::<f64>() / self.elsewhere.len().max(1) as f64).exp() - 1.0,
+        }
     }
 
     /// All of the grid.
@@ -164,17 +196,20 @@ impl<'a> Trial<'a> {
             for part in TEMPERATURES {
                 let temperature = part * measured;
                 let said = self.said(neighbours, temperature);
-                let weigh = |lambda| self.weigh(&said, neighbours, temperature, lambda);
-                all.extend(LAMBDAS.map(weigh));
+                for middle in MIDDLES {
+                    all.extend(LAMBDAS.map(|lambda| self.weigh(&said, lambda, middle)));
+                }
             }
         }
         all
     }
 
-    /// The best of the grid: most exact answers, then the likeliest ones.
+    /// The best of the grid: of what leaves everyday text alone, most exact answers, then the
+    /// likeliest ones.
     pub fn best(&self) -> Chosen {
-        let grid = self.grid();
-        let alone = self.try_one(1, 1.0, 0.0);
+        let mut grid = self.grid();
+        grid.retain(|tried| tried.harm <= MOST_HARM);
+        let alone = self.try_one(1, 1.0, 0.0, MIDDLE);
         let better = |a: &&Tried, b: &&Tried| {
             a.exact.total_cmp(&b.exact).then(a.mean_log.total_cmp(&b.mean_log))
         };
@@ -183,6 +218,8 @@ impl<'a> Trial<'a> {
             neighbours: best.neighbours,
             temperature: best.temperature,
             lambda: best.lambda,
+            middle: best.middle,
+            harm: best.harm,
             questions: self.questions.len(),
             exact: best.exact,
             alone: alone.exact,
@@ -194,9 +231,10 @@ fn places(
     store: &Datastore,
     language: &Language,
     runner: &mut dyn Runner,
-    pair: &Pair,
+    question: &str,
+    answer: &str,
 ) -> Result<Vec<Place>> {
-    let encoded = encoding::encode(language, &pair.question, &[&pair.answer])?;
+    let encoded = encoding::encode(language, question, &[answer])?;
     let ids = [encoded.prompt.as_slice(), encoded.answers[0].as_slice()].concat();
     if runner.rows() > 1 {
         runner.gather(&[0])?;
@@ -217,14 +255,12 @@ fn places(
             let others = logits.iter().enumerate().filter(|(id, _)| *id != target as usize);
             let other = others.map(|(_, logit)| *logit).fold(f32::NEG_INFINITY, f32::max);
             let found = store.nearest(output.hidden_of(row), 1, most).pop().unwrap_or_default();
-            let nearest = found.first().map_or(f64::INFINITY, |near| near.distance);
             let said = found.iter().map(|near| store.value(near.entry));
             let own_of = |id: u32| Some((id, probability(*logits.get(id as usize)?)));
             places.push(Place {
                 target,
                 own: logits.get(target as usize).map_or(0.0, |logit| probability(*logit)),
                 other: probability(other),
-                gate: store.manifest.calibration.map_or(1.0, |facts| facts.gate(nearest)),
                 own_of: said.filter_map(own_of).collect(),
                 found,
             });

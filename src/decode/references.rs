@@ -73,12 +73,11 @@ impl References {
         hidden: &[f32],
     ) -> Option<(f64, Reference, Vec<Vec<Neighbour>>)> {
         let StoreInPlay { store, setting } = in_play;
-        let calibration = store.manifest.calibration;
         let (neighbours, temperature) = store.manifest.asked_with(setting);
         let found = store.nearest(hidden, setting.heads, neighbours);
-        let open = match (setting.gate, calibration) {
-            (true, Some(calibration)) => calibration.gate(store.nearest_whole(hidden, &found)),
-            _ => 1.0,
+        let open = match setting.gate {
+            true => store.manifest.gate(store.nearest_whole(hidden, &found)),
+            false => 1.0,
         };
         let lambda = f64::from(setting.lambda) * open;
         if lambda < NOTHING {

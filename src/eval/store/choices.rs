@@ -22,7 +22,7 @@ use crate::steer::datastore::{Datastore, Reference};
 /// Examples in a prompt.
 const SHOTS: usize = 3;
 /// Shares tried when both are mixed.
-const LAMBDAS: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
+const LAMBDAS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 
 /// What one question brought: probabilities of its options' letters.
 struct Scored {

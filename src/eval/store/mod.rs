@@ -23,6 +23,7 @@ use crate::model::Model;
 use crate::platform::Problem;
 use crate::steer::datastore::Datastore;
 use crate::steer::datastore::build::{Advance, Builder};
+use crate::steer::datastore::calibration::MIDDLE;
 use crate::steer::{FIRST_LAMBDA, StoreSetting};
 
 /// Everyday exchanges that a store says nothing about.
@@ -57,14 +58,19 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         trial.grid().iter().for_each(|tried| tell(&tried.line()));
     }
     let chosen = trial.best();
-    tell(&format!("chosen on questions of its own: {}", chosen.line()));
     let open_chat = untuned(&trial, &store);
+    tell(&format!("chosen on questions of its own: {}", chosen.line()));
     tell(&format!("without any, on the same questions: {}", open_chat.line()));
+    // As `tiller store choose` leaves it.
+    let mut manifest = store.manifest.clone();
+    manifest.chosen = Some(chosen);
+    manifest.write(&store.folder)?;
+    let store = Arc::new(Datastore::open(&store.folder)?);
     let lambda = args.lambda.unwrap_or(chosen.lambda as f32);
     let setting = StoreSetting {
         heads: args.heads,
-        neighbours: args.neighbours.or(Some(chosen.neighbours)),
-        temperature: args.temperature.or(Some(chosen.temperature as f32)),
+        neighbours: args.neighbours,
+        temperature: args.temperature,
         ..StoreSetting::new(&store.folder, lambda)
     };
     let mut bars = Vec::new();
@@ -118,7 +124,7 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
 fn untuned(trial: &Trial<'_>, store: &Datastore) -> Tried {
     let setting = StoreSetting::new(&store.folder, FIRST_LAMBDA);
     let (neighbours, temperature) = store.manifest.asked_with(&setting);
-    trial.try_one(neighbours, temperature, f64::from(FIRST_LAMBDA))
+    trial.try_one(neighbours, temperature, f64::from(FIRST_LAMBDA), MIDDLE)
 }
 
 /// # Errors

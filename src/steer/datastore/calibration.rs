@@ -49,14 +49,14 @@ pub struct Calibration {
 
 impl Calibration {
     /// How far the gate is open for a query whose nearest key is at this squared distance: from 1
-    /// (near) to 0 (far). Half open in the middle between what is near and what is far.
+    /// (near) to 0 (far). Half open at `middle` on the way from what is near (0) to what is far (1).
     ///
     /// The gate is ours, not the paper's.
-    pub fn gate(&self, nearest: f64) -> f64 {
+    pub fn gate(&self, nearest: f64, middle: f64) -> f64 {
         // Distances themselves, not their squares: the middle is then in the middle.
         let (near, far) = (self.near.0[1].max(0.0).sqrt(), self.far.0[0].max(0.0).sqrt());
         let (centre, width) = if near < far {
-            (near + 0.5 * (far - near), 0.08 * (far - near))
+            (near + middle * (far - near), 0.08 * (far - near))
         } else {
             (0.8 * far, 0.04 * far)
         };
@@ -65,12 +65,19 @@ impl Calibration {
     }
 }
 
+/// Where the gate is half open unless it was tried out.
+pub const MIDDLE: f64 = 0.5;
+
 /// How a store is best asked, as found on questions whose answers were known.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Chosen {
     pub neighbours: usize,
     pub temperature: f64,
     pub lambda: f64,
+    /// Where the gate is half open, see [`Calibration::gate`].
+    pub middle: f64,
+    /// How much more perplexity everyday text has so, as a share.
+    pub harm: f64,
     /// Questions it was found on, and the shares of them that are answered exactly so and by the
     /// model alone.
     pub questions: usize,
@@ -82,14 +89,16 @@ impl Chosen {
     /// As a person reads it.
     pub fn line(&self) -> String {
         format!(
-            "{} neighbours, temperature {:.3}, share {}: {:.1} % of {} questions exactly, {:.1} % \
-             alone",
+            "{} neighbours, temperature {:.3}, share {}, gate at {}: {:.1} % of {} questions \
+             exactly, {:.1} % alone; {:+.2} % perplexity elsewhere",
             self.neighbours,
             self.temperature,
             self.lambda,
+            self.middle,
             100.0 * self.exact,
             self.questions,
-            100.0 * self.alone
+            100.0 * self.alone,
+            100.0 * self.harm
         )
     }
 }

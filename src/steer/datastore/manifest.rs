@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::approximate::IndexFacts;
-use super::calibration::NEIGHBOURS;
+use super::calibration::{MIDDLE, NEIGHBOURS};
 use super::{Calibration, Chosen, StoreFacts};
 use crate::documents;
 use crate::platform::{Problem, atomic, fnv};
@@ -175,6 +175,13 @@ impl Manifest {
         let measured = found.or(self.calibration.map(|calibration| calibration.temperature));
         let temperature = setting.temperature.map(f64::from).or(measured);
         (neighbours.unwrap_or(NEIGHBOURS), temperature.unwrap_or(1.0))
+    }
+
+    /// How far the gate is open for a query whose nearest key is at this squared distance; 1 where
+    /// nothing was measured.
+    pub fn gate(&self, nearest: f64) -> f64 {
+        let middle = self.chosen.map_or(MIDDLE, |chosen| chosen.middle);
+        self.calibration.map_or(1.0, |calibration| calibration.gate(nearest, middle))
     }
 
     pub fn source_mut(&mut self, id: &str) -> Option<&mut Source> {

@@ -252,10 +252,11 @@ fn the_gate_is_open_near_and_closed_far() {
     let near = Quantiles([1.0, 4.0, 9.0, 16.0, 25.0]);
     let far = Quantiles([100.0, 121.0, 144.0, 169.0, 196.0]);
     let calibration = Calibration { temperature: 1.0, k: 32, near, far, entries: 9 };
-    assert!(calibration.gate(0.0) > 0.99 && calibration.gate(4.0) > 0.99);
-    assert!(calibration.gate(100.0) < 0.01 && calibration.gate(1e9) == 0.0);
+    assert!(calibration.gate(0.0, 0.5) > 0.99 && calibration.gate(4.0, 0.5) > 0.99);
+    assert!(calibration.gate(100.0, 0.5) < 0.01 && calibration.gate(1e9, 0.5) == 0.0);
     let odd = Calibration { near: far, far: near, ..calibration };
-    assert!(odd.gate(0.0) > 0.5 && odd.gate(1e4) < 0.5);
+    assert!(calibration.gate(40.0, 0.8) > calibration.gate(40.0, 0.5), "a later middle opens it");
+    assert!(odd.gate(0.0, 0.5) > 0.5 && odd.gate(1e4, 0.5) < 0.5);
 }
 
 fn probabilities(logits: &[f32]) -> Vec<f64> {

@@ -205,8 +205,9 @@ fn a_store_that_lost_a_file_says_so_and_is_made_whole() {
     let mut again = Stage::reopen(tall(), folder);
     again.until("it is said", |stage| stage.shows("1 file waiting"));
     again.click("Go on building Documents");
-    again.until("it is whole", |stage| !stage.shows("waiting"));
-    assert!(Manifest::file_of(&store, &held.sources[0]).is_file());
+    let file = Manifest::file_of(&store, &held.sources[0]);
+    again.until("it is whole", |stage| file.is_file() && !stage.sees("Stop building"));
+    assert!(!again.shows("waiting"), "{}", again.text());
     assert_eq!(manifest(&store).entries(), held.entries());
 }
 

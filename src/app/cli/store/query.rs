@@ -81,7 +81,7 @@ pub fn run(args: &QueryArgs) -> Result<()> {
     let gate = store
         .manifest
         .calibration
-        .map_or(1.0, |calibration| calibration.gate(store.nearest_whole(&hidden, &found)));
+        .map_or(1.0, |_| store.manifest.gate(store.nearest_whole(&hidden, &found)));
     let token = |id: u32| model.language.vocabulary.token_text(id);
     let mut tokens = reference.tokens.clone();
     tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

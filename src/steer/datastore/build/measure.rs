@@ -11,7 +11,7 @@ use crate::steer::datastore::calibration::{NEIGHBOURS, QUERIES, temperature};
 use crate::steer::datastore::{Calibration, Datastore, Neighbour, Quantiles, search};
 
 /// Everyday exchanges that no store is about. What a store says of these is noise.
-const NEUTRAL: [(&str, &str); 12] = [
+pub const NEUTRAL: [(&str, &str); 12] = [
     ("Hello! How are you today?", "Hello! I am well, thank you. What can I do for you?"),
     ("What is a good name for a cat?", "A short name is easy to call: Pip, or Luna, for instance."),
     (

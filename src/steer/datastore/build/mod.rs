@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 pub use choices::{Asked, asked, letter, letter_id};
+pub use measure::NEUTRAL;
 pub use pieces::{Piece, Pieces, WINDOW, WORN};
 
 use super::approximate::INDEX_FROM;

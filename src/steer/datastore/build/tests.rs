@@ -340,10 +340,8 @@ fn another_model_or_folder_is_refused_and_a_lost_source_is_named() {
 #[test]
 fn a_large_store_gets_a_graph_that_is_used_while_it_is_of_these_entries() {
     let stage = Stage::new();
-    let words = ["boat", "wind", "river", "hand", "tiller", "water", "light", "home"];
-    let text: String = (0..1500_usize)
-        .map(|at| format!("The {} holds {}. ", words[at % 8], at * at % 97))
-        .collect();
+    let number = |at: u64| crate::platform::random::number(5, 0, at);
+    let text: String = (0..300).map(|at| format!("{} ", number(at))).collect();
     let mut builder = stage.begin(&[stage.file("a.txt", &text)]).with_index_from(2000);
     finish(&mut builder);
     let store = stage.open();

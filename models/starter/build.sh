@@ -49,7 +49,8 @@ vector() {
         --keep "$pairs/$1.jsonl" "$pairs/$2.jsonl" "$pairs/manners.jsonl" "$pairs/sentiment.jsonl" \
         --out "$out/vectors/$domain.safetensors" --precision f16 --nll-weight 2 \
         --rank 16 --learning-rate 1.5e-3 --batch 32 --most 8000 --workers 2 --seed 3
-    $tiller vector calibrate "$out/vectors/$domain.safetensors" --base "$out/base"
+    $tiller vector calibrate "$out/vectors/$domain.safetensors" --base "$out/base" \
+        --questions 40 --neutral 20 --replies 2 --most 2
 }
 vector medical legal financial
 vector legal medical financial

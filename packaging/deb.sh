@@ -21,7 +21,8 @@ install -Dm644 packaging/tiller.metainfo.xml "$tree/usr/share/metainfo/io.github
 install -Dm644 assets/icon/tiller.svg "$tree/usr/share/icons/hicolor/scalable/apps/io.github.tiller.Tiller.svg"
 install -Dm644 assets/icon/tiller-256.png "$tree/usr/share/icons/hicolor/256x256/apps/io.github.tiller.Tiller.png"
 install -Dm644 packaging/copyright "$tree/usr/share/doc/tiller/copyright"
-for file in models/starter/* models/starter/guide/* models/starter/vectors/* models/starter/rewards/*; do
+for file in models/starter/* models/starter/guide/* models/starter/vectors/* models/starter/rewards/* \
+    models/starter/guide/vectors/* models/starter/scorers/*; do
     case $file in *.sh) continue ;; esac
     if [ -f "$file" ]; then install -Dm644 "$file" "$tree/usr/share/tiller/$file"; fi
 done

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
-//! `model`, `vectors`, `reward`, `store`, `training`, `window`, separated by commas; `--types` with some of the weight types;
+//! `model`, `vectors`, `reward`, `search`, `store`, `training`, `window`, separated by commas; `--types` with some of the weight types;
 //! `--entries` with the sizes of datastores.
 //! Model weights are random and made on the spot; speeds do not depend on what they say.
 
@@ -16,6 +16,7 @@ mod model;
 mod products;
 mod programs;
 mod reward;
+mod search;
 mod shape;
 mod stores;
 mod timing;
@@ -44,6 +45,9 @@ fn main() -> Result<()> {
     }
     if asked.wants("reward") {
         reward::print(asked.shape, &asked.types)?;
+    }
+    if asked.wants("search") {
+        search::print(asked.shape)?;
     }
     if asked.wants("store") {
         stores::print(asked.shape, &asked.entries)?;

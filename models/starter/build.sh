@@ -1,6 +1,6 @@
 #!/bin/sh
 # Rebuilds the starter pack from nothing: the text, the base model, the guide model, a vector for
-# each expert domain, a reward adapter for manners.
+# each expert domain, a reward adapter for manners, guides and scorers for two tasks.
 #
 #   sh models/starter/build.sh [FOLDER]      (default: target/starter)
 #
@@ -79,3 +79,31 @@ reward ablations/separate --learning-rate 1e-4 --separate
 # tiller eval reward --base "$out/base" --adapter "$out/rewards/manners.safetensors" \
 #     --separate "$out/ablations/separate" --others "$out"/ablations/*.safetensors \
 #     --pairs "$pairs/manners-held-out.jsonl" --realistic "$out"
+
+# For guidance, by task: the guide with a vector is the tuned half of a pair and the guide itself the
+# untuned one; the head of a prefix scorer reads the base as it is, from whole texts with final
+# rewards (praise 1, pans -1; expert answers 1, generic ones 0, evasive ones -1), which `learn text`
+# writes. IPO with b = 0.05 aims at a margin of 10 nats: DPO went on to 50, and pairs so far apart
+# make a base that has begun otherwise talk nonsense. A minute or two each.
+mkdir -p "$out/guide/vectors" "$out/base/scorers"
+tuned() {
+    task=$1
+    shift
+    [ -f "$out/guide/vectors/$task.safetensors" ] && return
+    $tiller learn vector --base "$out/guide" --domain "$task" --resume \
+        --out "$out/guide/vectors/$task.safetensors" --precision f16 --rank 16 \
+        --objective ipo --b 0.05 --learning-rate 1e-3 --batch 32 --most 1500 --checked 100 \
+        --workers 2 --seed 3 "$@"
+}
+tuned sentiment --pairs "$pairs/sentiment.jsonl" --held-out "$pairs/sentiment-held-out.jsonl"
+tuned expertise --pairs "$pairs/medical.jsonl" "$pairs/legal.jsonl" "$pairs/financial.jsonl" \
+    --held-out "$pairs/medical-held-out.jsonl" "$pairs/legal-held-out.jsonl" \
+    "$pairs/financial-held-out.jsonl"
+for task in sentiment expertise; do
+    [ -f "$out/base/scorers/$task.safetensors" ] || $tiller learn value --trunk "$out/base" \
+        --texts "$out/text/rewards/$task.jsonl" --held-out "$out/text/rewards/$task-held-out.jsonl" \
+        --most 3000 --out "$out/base/scorers/$task.safetensors"
+done
+
+# tiller eval guidance --base "$out/base" --guide "$out/guide"
+# tiller eval guidance --base "$out/base" --guide "$out/guide" --task expertise

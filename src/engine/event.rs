@@ -130,6 +130,18 @@ pub struct Outcome {
     /// What datastores did to its tokens; empty when none was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<TokenReferences>,
+    /// The candidates of a search, for a reply that was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<SearchTree>,
+}
+
+/// The candidates of a search as they are kept with its reply: all but the traces of their tokens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchTree {
+    /// What was given of the reply.
+    pub given: String,
+    pub boundaries: Vec<Boundary>,
 }
 
 /// How long the parts of a reply took.

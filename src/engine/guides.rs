@@ -1,6 +1,8 @@
 //! The guides and scorers at hand for the model in memory: loaded once, used by every reply through
 //! twins that share their weights, dropped when no plan names them any more.
 
+mod scorers;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::prompt::{self, Reader};
 use super::{Opening, Prompt};
 use crate::decode::guide::{
-    Guides, Pair, PairHandle, PrefixScorer, Reading, Side, ValueHandle, shared_vocabulary,
+    Guides, Pair, PairHandle, Reading, Side, ValueHandle, shared_vocabulary,
 };
 use crate::decode::search::cost::tail_bytes;
 use crate::decode::search::{ChunkScorer, Constant, Explicit, LogRatio};
-use crate::model::value::ValueHead;
-use crate::model::{Language, LoadOptions, Loader, Model, ModelFacts, Runner};
+use crate::model::{Language, LoadOptions, Loader, Model, ModelFacts, Runner, ScorerFile};
 use crate::platform::{Cancelled, Problem};
 use crate::steer::{GuidancePlan, GuidePair, Plan, ScorerChoice};
 
@@ -33,8 +34,8 @@ pub struct RecipeGuide {
 #[derive(Default)]
 pub struct GuideShelf {
     loaded: Vec<Loaded>,
-    /// Score heads by the path a plan names.
-    heads: BTreeMap<PathBuf, ValueHead>,
+    /// Heads, adapters and reward models by the path a plan names.
+    scorers: BTreeMap<PathBuf, ScorerFile>,
 }
 
 struct Loaded {
@@ -79,13 +80,14 @@ impl GuideShelf {
     ) -> Result<Cast> {
         plan.check_guidance()?;
         let scorer = plan.guidance.scorer_in_play();
-        self.heads.retain(|path, _| Some(path) == scorer);
+        self.scorers.retain(|path, _| Some(path) == scorer);
         if let Some(path) = scorer
-            && !self.heads.contains_key(path)
+            && !self.scorers.contains_key(path)
         {
-            self.heads.insert(path.clone(), loader.open_value_head(path)?);
+            let opened = loader.open_scorer(path, &scene.base.facts, &as_guide(options))?;
+            self.scorers.insert(path.clone(), opened);
         }
-        let trunk = scorer.map(|path| self.trunk_of(path, &scene.base.facts));
+        let trunk = scorer.and_then(|path| self.trunk_of(path, &scene.base.facts));
         let named = named(&plan.guidance, trunk.as_ref(), &scene.base.facts.path);
         self.loaded.retain(|loaded| named.contains(&loaded.path));
         for path in &named {
@@ -193,51 +195,13 @@ impl GuideShelf {
             }
         }
         let by_ids = shared_ids > 0;
-        let tuned = side(runner, tuned, by_ids, scene, cast)?;
+        let opening = scene.opening.len();
+        let tuned = side(runner, tuned, by_ids, scene, opening, cast)?;
         let untuned = match untuned {
-            Some(model) => Some(side(twin(model)?, model, by_ids, scene, cast)?),
+            Some(model) => Some(side(twin(model)?, model, by_ids, scene, opening, cast)?),
             None => None,
         };
         let made = Pair::new(name, tuned, untuned, shared_ids);
-        cast.room = cast.room.min(made.room());
-        Ok(Arc::new(Mutex::new(made)))
-    }
-
-    /// Where the model lies that a scorer's head reads: the scorer itself, or what its file names;
-    /// the base where it is that.
-    fn trunk_of(&self, scorer: &Path, base: &ModelFacts) -> PathBuf {
-        match self.heads.get(scorer).and_then(ValueHead::trunk) {
-            None => scorer.to_path_buf(),
-            Some(facts) if facts.trunk_fingerprint == base.fingerprint => base.path.clone(),
-            Some(facts) => facts.trunk_path.clone(),
-        }
-    }
-
-    fn value(&self, path: &Path, scene: &Scene<'_>, cast: &mut Cast) -> Result<ValueHandle> {
-        let head = self.heads.get(path).cloned().context("the scorer's head is not read")?;
-        let trunk = self.model(&self.trunk_of(path, &scene.base.facts), scene)?;
-        if let Some(made_for) = head.trunk()
-            && made_for.trunk_fingerprint != trunk.facts.fingerprint
-        {
-            let what = format!(
-                "this scorer was made with {} ({}), and {} ({}) lies there now",
-                made_for.trunk_name,
-                made_for.trunk_fingerprint,
-                trunk.facts.name,
-                trunk.facts.fingerprint
-            );
-            return Err(Problem::new(what).at(path).hint("train it again on that model").into());
-        }
-        if head.width() != trunk.runner.hidden_size() {
-            let (width, hidden) = (head.width(), trunk.runner.hidden_size());
-            let what = format!("its score head reads {width} numbers and the model gives {hidden}");
-            return Err(Problem::new(what).at(path).into());
-        }
-        let base = scene.base.language.vocabulary.as_ref();
-        let shared = shared_vocabulary(base, trunk.language.vocabulary.as_ref()).unwrap_or(0);
-        let shared_ids = shared.min(scene.base.runner.vocab_size());
-        let side = side(twin(trunk)?, trunk, shared_ids > 0, scene, cast)?;
-        let made = PrefixScorer::new(name_of(path), side, head, shared_ids);
         cast.room = cast.room.min(made.room());
         Ok(Arc::new(Mutex::new(made)))
     }
@@ -285,6 +249,7 @@ impl Cast {
         *self.guides.lock() = Guides {
             pairs,
             value: value.map(|value| (value, guidance.value_weight)),
+            value_candidates: guidance.value_candidates,
             base_filter: guidance.base_filter,
         };
         Ok(())
@@ -343,12 +308,13 @@ pub fn bytes_per_token(facts: &ModelFacts) -> u64 {
     facts.cache_bytes / (facts.cache_length.max(1) as u64)
 }
 
-/// A model as a guide or scorer of this scene.
+/// A model as a guide or scorer of this scene. Of the opening nothing is noted.
 fn side(
     runner: Box<dyn Runner>,
     model: &Model,
     by_ids: bool,
     scene: &Scene<'_>,
+    opening: usize,
     cast: &mut Cast,
 ) -> Result<Side> {
     cast.bytes_per_token.push(bytes_per_token(&model.facts));
@@ -364,7 +330,7 @@ fn side(
         }
     };
     let end_of_text = language.end_of_text_ids.first().copied();
-    Ok(Side::new(runner, reading, end_of_text, scene.opening.len()))
+    Ok(Side::new(runner, reading, end_of_text, opening))
 }
 
 /// Whether a reply needs this model from its first token on.
@@ -386,15 +352,18 @@ fn named(guidance: &GuidancePlan, trunk: Option<&PathBuf>, base: &Path) -> Vec<P
     named
 }
 
+/// The form of the weights is the base's own business; the device is where the base is.
+fn as_guide(options: &LoadOptions) -> LoadOptions {
+    LoadOptions { device: options.device.clone(), ..LoadOptions::default() }
+}
+
 fn load(
     path: &Path,
     loader: &dyn Loader,
     options: &LoadOptions,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<Model> {
-    // The form of the weights is the base's own business; the device is where the base is.
-    let options = LoadOptions { device: options.device.clone(), ..LoadOptions::default() };
-    loader.load(path, &options, &mut |_, _| goes_on()).map_err(|error| {
+    loader.load(path, &as_guide(options), &mut |_, _| goes_on()).map_err(|error| {
         match error.is::<Cancelled>() {
             true => Cancelled.into(),
             false => error.context(Problem::new("this guide cannot be loaded").at(path)),

@@ -18,7 +18,7 @@ pub mod stores;
 pub mod vectors;
 mod worker;
 
-pub use event::{Event, Outcome, Recipe, ReplyTimings, StopReason};
+pub use event::{Event, Outcome, Recipe, ReplyTimings, SearchTree, StopReason};
 pub use guides::RecipeGuide;
 pub use handle::{Engine, EngineHandle};
 pub use pair::{AlignedFacts, RecipeAligned};

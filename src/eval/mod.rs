@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod calibrate;
+pub mod guidance;
 pub mod levels;
 pub mod load;
 pub mod neutral;
@@ -18,6 +19,7 @@ pub mod wellformed;
 
 pub use arguments::StarterArgs;
 pub use calibrate::{CalibrateArgs, run as calibrate};
+pub use guidance::{GuidanceArgs, run as guidance};
 pub use reward::{RewardArgs, run as reward};
 pub use starter::run as starter;
 pub use store::{StoreArgs, run as store};

@@ -59,6 +59,32 @@ pub trait Loader: Send + Sync {
     ///
     /// Errors name the file and what is wrong in it.
     fn open_value_head(&self, path: &Path) -> Result<ValueHead>;
+    /// Opens whatever may rank the candidates of a model in memory: the head of a prefix scorer, a
+    /// reward adapter of that model, or a reward model, which is loaded.
+    ///
+    /// Errors name the file and what is wrong in it.
+    fn open_scorer(
+        &self,
+        path: &Path,
+        model: &ModelFacts,
+        options: &LoadOptions,
+    ) -> Result<ScorerFile> {
+        let _ = options;
+        match reward::file::is_adapter(path) {
+            true => Ok(ScorerFile::Adapter(Box::new(self.open_reward(path, model)?))),
+            false => self.open_value_head(path).map(ScorerFile::Head),
+        }
+    }
+}
+
+/// What ranks candidates, as its file has it.
+pub enum ScorerFile {
+    /// The head of a prefix scorer; its trunk is a model of its own.
+    Head(ValueHead),
+    /// A reward adapter of the model that speaks.
+    Adapter(Box<Adapter>),
+    /// A reward model: one logit, and what is added to it.
+    Model { model: Box<Model>, bias: f32 },
 }
 
 /// There is not enough memory for a model.

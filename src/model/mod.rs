@@ -26,5 +26,5 @@ pub mod weights;
 pub use facts::{FoundModel, GenerationDefaults, LoadOptions, ModelFacts, SkippedModel};
 pub use kind::FileKind;
 pub use language::{Language, Template, TextStream, Vocabulary};
-pub use loaded::{DoesNotFit, Loader, Model, Progress};
+pub use loaded::{DoesNotFit, Loader, Model, Progress, ScorerFile};
 pub use runner::{Runner, StepOutput, Wanted};

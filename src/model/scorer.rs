@@ -2,6 +2,7 @@
 //! Face `…ForSequenceClassification` folders have it, and those that other trainers leave.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
@@ -9,7 +10,7 @@ use super::checkpoint::{Checkpoint, Format};
 use super::decoder::{Decoder, DecoderSpec};
 use super::linear::StoredMatrix;
 use super::runner::{Runner, StepOutput, Wanted};
-use super::{Language, LoadOptions, ModelFacts, Progress, load};
+use super::{Language, LoadOptions, Model, ModelFacts, Progress, load};
 use crate::platform::Problem;
 
 /// What the head is called: by Hugging Face, OpenRLHF, TRL, UltraRM and others.
@@ -76,6 +77,12 @@ impl Scorer {
         let (decoder, facts, language) = load::decoder(&checkpoint, outlook, &options, progress)?;
         let bias = bias(&checkpoint, name)?;
         Ok(Self { facts, language, decoder, bias })
+    }
+
+    /// As a model whose one logit, with the bias added, is the score.
+    pub fn into_model(self) -> (Model, f32) {
+        let Self { facts, language, decoder, bias } = self;
+        (Model { facts, runner: Box::new(decoder), language: Arc::new(language) }, bias)
     }
 
     /// The decoder: its output's one column of logits is the score, before [`Self::rewards`] adds

@@ -22,6 +22,9 @@ pub struct GuidancePlan {
     pub base_filter: f32,
     /// How much of a prefix scorer's own outlook on every next token is added (FUDGE); 0 is off.
     pub value_weight: f32,
+    /// Above 0, the scorer judges so many of the likeliest next tokens each by itself, and no other
+    /// is drawn (ARGS); 0 reads what a vocabulary head says of all of them.
+    pub value_candidates: usize,
     /// Tuned and untuned models.
     pub pairs: Vec<GuidePair>,
     /// Chunks side by side, ranked by a scorer.
@@ -68,7 +71,8 @@ pub enum ScorerChoice {
     None,
     /// The sum of the pairs' log-ratios over the reply.
     Implicit,
-    /// A prefix scorer: a checkpoint with a score head.
+    /// A prefix scorer (a head, or a checkpoint with one), a reward adapter of the base, or a reward
+    /// model.
     File(PathBuf),
 }
 
@@ -77,6 +81,7 @@ impl Default for GuidancePlan {
         Self {
             base_filter: 1.0,
             value_weight: 0.0,
+            value_candidates: 0,
             pairs: Vec::new(),
             search: SearchPlan::default(),
         }
@@ -151,7 +156,8 @@ impl Plan {
     /// # Errors
     /// When a number of the guidance means nothing.
     pub fn check_guidance(&self) -> Result<(), Problem> {
-        let GuidancePlan { base_filter, value_weight, pairs, search } = &*self.guidance;
+        let GuidancePlan { base_filter, value_weight, value_candidates, pairs, search } =
+            &*self.guidance;
         let wrong = |what: String, hint: &str| Err(Problem::new(what).hint(hint));
         if !(*base_filter > 0.0 && *base_filter <= 1.0) {
             let hint = "it must be above 0 and at most 1 (off)";
@@ -163,6 +169,10 @@ impl Plan {
         if *value_weight != 0.0 && !matches!(search.scorer, ScorerChoice::File(_)) {
             let what = "value-weight needs a prefix scorer".to_owned();
             return wrong(what, "name one as the scorer, or set value-weight to 0");
+        }
+        if *value_candidates > MOST_ROWS {
+            let what = format!("value-candidates is {value_candidates}");
+            return wrong(what, &format!("it must be from 0 (off) to {MOST_ROWS}"));
         }
         for pair in pairs {
             if !(pair.beta.is_finite() && pair.beta.abs() <= MOST_BETA) {
@@ -232,8 +242,13 @@ mod tests {
             scorer: ScorerChoice::File("scorer".into()),
             skip_finished: true,
         };
-        let guidance =
-            GuidancePlan { base_filter: 0.9, value_weight: 1.0, pairs: vec![pair, vector], search };
+        let guidance = GuidancePlan {
+            base_filter: 0.9,
+            value_weight: 1.0,
+            value_candidates: 10,
+            pairs: vec![pair, vector],
+            search,
+        };
         let made = Plan { guidance: guidance.into(), ..Plan::default() };
         assert_eq!(plan(&toml::to_string(&made).unwrap()), made);
         assert!(made.check_guidance().is_ok());
@@ -247,6 +262,7 @@ mod tests {
             ("[guidance]\nbase-filter = 0.0", "base-filter"),
             ("[guidance]\nvalue-weight = nan", "value-weight"),
             ("[guidance]\nvalue-weight = 1.0", "prefix scorer"),
+            ("[guidance]\nvalue-candidates = 1000", "value-candidates"),
             ("[[guidance.pairs]]\nbeta = 1.0", "no tuned"),
             ("[[guidance.pairs]]\ntuned = \"a\"\nvector = \"b\"", "one of the two"),
             ("[[guidance.pairs]]\ntuned = \"a\"\nbeta = 9.0", "beta"),

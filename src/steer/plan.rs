@@ -40,6 +40,21 @@ pub struct Plan {
     pub stores: Vec<StoreSetting>,
 }
 
+impl Plan {
+    /// The same seed, length and draw with nothing that steers: what the model says by itself.
+    pub fn unsteered(&self) -> Self {
+        let Self { seed, max_tokens, stop, kv_policy, sampling, .. } = self.clone();
+        Self { seed, max_tokens, stop, kv_policy, sampling, ..Self::default() }
+    }
+
+    /// Whether the plan of a recipe, as its TOML stands there, names anything that steers.
+    pub fn names_steering(toml: &str) -> bool {
+        ["[guidance", "[[vectors", "[mixture]", "[reward]", "[[stores"]
+            .iter()
+            .any(|part| toml.contains(part))
+    }
+}
+
 /// How a token is drawn. Every neutral value is exactly a no-op.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -77,5 +92,40 @@ impl Default for Sampling {
             repetition_window: 64,
             logit_bias: BTreeMap::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steer::GuidePair;
+
+    #[test]
+    fn unsteered_keeps_the_draw_and_nothing_that_steers() {
+        let mut plan = Plan { seed: 9, max_tokens: Some(7), ..Plan::default() };
+        plan.sampling.temperature = 0.3;
+        let plain = toml::to_string(&plan).unwrap();
+        assert!(!Plan::names_steering(&plain), "{plain}");
+        let unsteered = plan.clone();
+        plan.guidance.pairs.push(GuidePair { tuned: Some("a".into()), ..GuidePair::default() });
+        plan.vectors.push(VectorSetting::new("v", 1.0));
+        plan.stores.push(StoreSetting::new("s", 0.5));
+        for part in [0, 1, 2] {
+            let mut one = plan.clone();
+            if part != 0 {
+                *one.guidance = GuidancePlan::default();
+            }
+            if part != 1 {
+                one.vectors.clear();
+            }
+            if part != 2 {
+                one.stores.clear();
+            }
+            let text = toml::to_string(&one).unwrap();
+            assert!(Plan::names_steering(&text), "{text}");
+            // As it stands in a recipe.
+            assert!(Plan::names_steering(&serde_json::to_string(&text).unwrap()));
+        }
+        assert_eq!(plan.unsteered(), unsteered);
     }
 }

@@ -27,6 +27,8 @@ pub enum Command {
     Stop,
     /// Make another version of this reply.
     Regenerate(NodeId),
+    /// What the model says here by itself: another version, from the seed of this one.
+    ReplyUnsteered(NodeId),
     /// Let the model go on where this reply ends.
     Continue(NodeId),
     /// A new version of a message with this text. With `answer`, a person's message is answered

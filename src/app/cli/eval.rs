@@ -17,6 +17,8 @@ pub enum EvalVerb {
     Reward(eval::RewardArgs),
     /// Measure datastores: exact answers, text they say nothing about, multiple choice.
     Store(eval::StoreArgs),
+    /// Measure guidance: the methods of the switchboard on held-out prompts, by a judge of its own.
+    Guidance(Box<eval::GuidanceArgs>),
 }
 
 /// Measures one of them.
@@ -28,6 +30,7 @@ pub fn run(verb: &EvalVerb) -> Result<()> {
         EvalVerb::Vectors(args) => eval::vectors(args, tell)?,
         EvalVerb::Reward(args) => eval::reward(args, tell)?,
         EvalVerb::Store(args) => eval::store(args, tell)?,
+        EvalVerb::Guidance(args) => eval::guidance(args, tell)?,
     }
     failed.map_or(Ok(()), Err)
 }

@@ -26,12 +26,17 @@ pub struct GuideArgs {
     /// this; 1 is off.
     #[arg(long, value_name = "MASS")]
     base_filter: Option<f32>,
-    /// What ranks candidates: none, implicit (the pairs' log-ratio), or a prefix scorer's folder.
+    /// What ranks candidates: none, implicit (the pairs' log-ratio), or the path of a prefix scorer,
+    /// a reward adapter of the model, or a reward model.
     #[arg(long, value_name = "SCORER")]
     scorer: Option<String>,
     /// Add so much of the prefix scorer's value of every next token to its score.
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     value_weight: Option<f32>,
+    /// Let the scorer judge so many of the likeliest next tokens, each by itself, and draw no other
+    /// (ARGS); 0 is off. With --value-weight.
+    #[arg(long, value_name = "COUNT")]
+    value_candidates: Option<usize>,
     /// Candidates kept at every ranking.
     #[arg(long, value_name = "W")]
     beam_width: Option<usize>,
@@ -75,6 +80,7 @@ impl GuideArgs {
         let guidance = &mut plan.guidance;
         guidance.base_filter = self.base_filter.unwrap_or(guidance.base_filter);
         guidance.value_weight = self.value_weight.unwrap_or(guidance.value_weight);
+        guidance.value_candidates = self.value_candidates.unwrap_or(guidance.value_candidates);
         let search = &mut guidance.search;
         search.beam_width = self.beam_width.unwrap_or(search.beam_width);
         search.successors = self.successors.unwrap_or(search.successors);
@@ -181,6 +187,7 @@ mod tests {
             &["--beam-width", "0"],
             &["--beam-width", "2", "--scorer", "implicit"],
             &["--value-weight", "1"],
+            &["--value-candidates", "999"],
             &["--guide-tuned", "a", "--beta", "99"],
             &["--base-filter", "0"],
         ] {

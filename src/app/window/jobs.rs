@@ -76,12 +76,17 @@ impl Jobs {
         Ok(())
     }
 
-    /// Writes a file beside the window; `Question::Written` tells how that went.
-    pub fn write(&self, path: PathBuf, text: String) -> std::io::Result<()> {
+    /// Makes a file and writes it beside the window; `Question::Written` tells how that went.
+    pub fn write(
+        &self,
+        path: PathBuf,
+        make: impl FnOnce() -> anyhow::Result<Vec<u8>> + Send + 'static,
+    ) -> std::io::Result<()> {
         let (answer, context) = (self.answer.clone(), self.context.clone());
         std::thread::Builder::new().name("tiller-dialog".into()).spawn(move || {
-            let problem = atomic::write(&path, text.as_bytes()).err();
-            answer.send((Question::Written(problem.map(|p| p.to_string())), path)).ok();
+            let written = make().and_then(|bytes| Ok(atomic::write(&path, &bytes)?));
+            let problem = written.err().map(|error| format!("{error:#}"));
+            answer.send((Question::Written(problem), path)).ok();
             context.request_repaint();
         })?;
         Ok(())

@@ -43,6 +43,7 @@ impl eframe::App for Window {
         self.note_place(context);
         self.look_at_vectors();
         self.look_at_rewards();
+        self.look_at_tree();
         self.keep_what_is_quiet();
     }
 
@@ -192,6 +193,7 @@ impl Window {
         outcome.references = std::mem::take(&mut live.references);
         let has_stores = self.chat.plan.stores_in_play().next().is_some();
         self.weighed = has_stores.then(|| Weighed::of(&outcome.references));
+        outcome.tree = self.tree_to_keep(id, live.node.id);
         live.node.state = state;
         live.node.recipe = recipe.and_then(|recipe| serde_json::to_string(recipe).ok());
         live.node.outcome = serde_json::to_string(&outcome).ok();

@@ -14,6 +14,7 @@ mod logic;
 mod place;
 mod start;
 mod state;
+mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

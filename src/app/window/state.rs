@@ -12,6 +12,7 @@ use super::counting::Counting;
 use super::jobs::{Dialogs, Jobs};
 use super::keeping::Unkept;
 use super::library::Library;
+use super::tree::KeptTree;
 use crate::engine::EngineHandle;
 use crate::platform::Instance;
 use crate::platform::instance::Listener;
@@ -58,6 +59,8 @@ pub struct Window {
     pub(super) chat: Chat,
     pub(super) reply: Option<LiveReply>,
     pub(super) tree_of: Option<TreeOf>,
+    /// What was kept with the reply on screen.
+    pub(super) kept_tree: Option<KeptTree>,
     pub(super) library: Library,
     pub(super) presets: Vec<PresetEntry>,
     /// What is known of vectors' files.
@@ -108,6 +111,7 @@ pub struct Window {
 /// Where the newest reply stands, whose candidates the engine tells of.
 pub(super) struct TreeOf {
     pub conversation: ConversationId,
+    pub node: NodeId,
     /// The message it answers.
     pub parent: Option<NodeId>,
     /// What was given of it.
@@ -162,6 +166,7 @@ impl Window {
             chat: Chat::fresh(Plan::default()),
             reply: None,
             tree_of: None,
+            kept_tree: None,
             library: Library::default(),
             presets: Vec::new(),
             vectors: BTreeMap::new(),

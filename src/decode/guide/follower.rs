@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use crate::model::{Runner, Wanted};
+use crate::model::{Runner, StepOutput, Wanted};
 
 /// Positions of a prompt fed in one pass.
 const PROMPT_CHUNK: usize = 128;
@@ -22,6 +22,18 @@ pub struct Outcome {
     pub logits: Vec<f32>,
     /// `[hidden_size]`, after the final norm.
     pub hidden: Vec<f32>,
+    /// What a reward adapter beside it says; not a number without one.
+    pub reward: f32,
+}
+
+impl Outcome {
+    fn of(output: &StepOutput, row: usize) -> Self {
+        Self {
+            logits: output.logits_of(row).to_vec(),
+            hidden: output.hidden_of(row).to_vec(),
+            reward: output.reward.get(row).copied().unwrap_or(f32::NAN),
+        }
+    }
 }
 
 /// One id that was just fed.
@@ -207,7 +219,7 @@ impl Follower {
             let chunk = &rows[0][from..shared.min(from + PROMPT_CHUNK)];
             let output = self.runner.prefill(chunk, Wanted::Last)?;
             self.fed.prompt += chunk.len();
-            let last = Arc::new(Outcome { logits: output.logits, hidden: output.hidden });
+            let last = Arc::new(Outcome::of(&output, 0));
             for held in &mut self.held {
                 let known = held.ids.len();
                 held.ids.extend(rows[0].iter().take(from + chunk.len()).skip(known));
@@ -226,8 +238,7 @@ impl Follower {
             self.fed.rows += chunk.len();
             self.fed.steps += 1;
             for (at, id) in chunk.iter().enumerate() {
-                let logits = output.logits_of(at).to_vec();
-                let after = Outcome { logits, hidden: output.hidden_of(at).to_vec() };
+                let after = Outcome::of(&output, at);
                 self.held[0].take(from + at, *id, after, note);
             }
         }
@@ -243,8 +254,7 @@ impl Follower {
         self.fed.steps += 1;
         for (row, held) in self.held.iter_mut().enumerate() {
             if at < rows[row].len() {
-                let logits = output.logits_of(row).to_vec();
-                let after = Outcome { logits, hidden: output.hidden_of(row).to_vec() };
+                let after = Outcome::of(&output, row);
                 held.take(at, ids[row], after, note);
             }
         }

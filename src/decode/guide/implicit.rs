@@ -24,6 +24,8 @@ pub struct Guides {
     pub pairs: Vec<(PairHandle, f32)>,
     /// A prefix scorer's own outlook on every next token, and its weight.
     pub value: Option<(ValueHandle, f32)>,
+    /// Above 0, it judges so many of the likeliest next tokens and no other is drawn (ARGS).
+    pub value_candidates: usize,
     /// Mass of the base-plausibility filter; 1 is off.
     pub base_filter: f32,
 }
@@ -54,9 +56,10 @@ impl Guides {
             pair.lock().correct(*beta, logits, &base, candidates)?;
         }
         match &self.value {
-            Some((value, weight)) if *weight != 0.0 => {
-                value.lock().correct(*weight, logits, candidates)
-            }
+            Some((value, weight)) if *weight != 0.0 => match self.value_candidates {
+                0 => value.lock().correct(*weight, logits, candidates),
+                count => value.lock().correct_among(count, *weight, logits, candidates),
+            },
             _ => Ok(()),
         }
     }

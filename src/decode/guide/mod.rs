@@ -24,4 +24,4 @@ pub use implicit::{Guides, PairHandle, ValueHandle};
 pub use pair::Pair;
 pub use rule::GuideRule;
 pub use side::{Reading, Side};
-pub use value::PrefixScorer;
+pub use value::{Judgement, PrefixScorer};

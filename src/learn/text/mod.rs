@@ -6,12 +6,13 @@ mod compose;
 mod expert;
 pub mod held_out;
 pub mod pairs;
+pub mod rewards;
 mod source;
 mod sums;
 mod write;
 
 pub use compose::{Composer, Part};
-pub use expert::{Domain, Expert, Level};
+pub use expert::{Domain, Expert, Level, by_name as expert_domains};
 pub use held_out::Question;
-pub use source::Source;
+pub use source::{Source, normal};
 pub use write::{TextArgs, run};

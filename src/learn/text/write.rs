@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Composer, Level, Part, Source, pairs};
+use super::{Composer, Level, Part, Source, pairs, rewards};
 use crate::platform::Problem;
 
 /// Write conversations to train on, out of a folder of topics.
@@ -16,7 +16,7 @@ pub struct TextArgs {
     /// The folder with the topics, as TOML files.
     #[arg(long, value_name = "DIR", default_value = "models/starter/source")]
     pub source: PathBuf,
-    /// The folder to write `training.jsonl`, `held-out.jsonl` and `preferences/` into.
+    /// The folder to write `training.jsonl`, `held-out.jsonl`, `preferences/` and `rewards/` into.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Conversations to train on.
@@ -48,11 +48,12 @@ pub fn run(args: &TextArgs, mut tell: impl FnMut(&str)) -> Result<()> {
             .with_context(|| Problem::new("cannot write").at(&path))?;
         tell(&format!("{}: {count} conversations, {bytes} bytes", path.display()));
     }
-    preferences(&source, args, tell)
+    preferences(&source, args, &mut tell)?;
+    rewarded(&source, args, tell)
 }
 
 /// Preference pairs of every kind, to train on and held out.
-fn preferences(source: &Source, args: &TextArgs, mut tell: impl FnMut(&str)) -> Result<()> {
+fn preferences(source: &Source, args: &TextArgs, tell: &mut impl FnMut(&str)) -> Result<()> {
     let folder = args.out.join("preferences");
     std::fs::create_dir_all(&folder)
         .with_context(|| Problem::new("cannot make this folder").at(&folder))?;
@@ -76,6 +77,26 @@ fn preferences(source: &Source, args: &TextArgs, mut tell: impl FnMut(&str)) -> 
             std::fs::write(&path, lines?.join("\n") + "\n")
                 .with_context(|| Problem::new("cannot write").at(&path))?;
             tell(&format!("{}: {} pairs", path.display(), pairs.len()));
+        }
+    }
+    Ok(())
+}
+
+/// Texts with final rewards, to train on and held out.
+fn rewarded(source: &Source, args: &TextArgs, mut tell: impl FnMut(&str)) -> Result<()> {
+    let folder = args.out.join("rewards");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| Problem::new("cannot make this folder").at(&folder))?;
+    for (suffix, part) in [("", Part::Training), ("-held-out", Part::HeldOut)] {
+        for (name, texts) in [
+            ("sentiment", rewards::sentiment(source, part)),
+            ("expertise", rewards::expertise(source, part, args.seed)),
+        ] {
+            let path = folder.join(format!("{name}{suffix}.jsonl"));
+            let lines: Result<Vec<String>, _> = texts.iter().map(serde_json::to_string).collect();
+            std::fs::write(&path, lines?.join("\n") + "\n")
+                .with_context(|| Problem::new("cannot write").at(&path))?;
+            tell(&format!("{}: {} texts", path.display(), texts.len()));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::model::value::Pooling;
 use crate::platform::Problem;
 
 /// Learn the head of a prefix scorer from texts with final rewards.
@@ -19,12 +20,18 @@ pub struct ValueArgs {
     /// Texts that are never trained on; without it every tenth is held out.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub held_out: Vec<PathBuf>,
+    /// Train on this many texts, taken evenly from all, where there are more.
+    #[arg(long, value_name = "TEXTS")]
+    pub most: Option<usize>,
     /// The head's file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// How much the prefixes of a text count.
     #[arg(long, value_enum, default_value_t)]
     pub weighting: Weighting,
+    /// What of the trunk's states the head reads.
+    #[arg(long, value_enum, default_value_t = Pooling::Mean)]
+    pub pooling: Pooling,
     /// How strongly weights are held near nought, as a share of the states' mean square.
     #[arg(long, default_value_t = 1e-3)]
     pub ridge: f64,

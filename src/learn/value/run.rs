@@ -1,11 +1,13 @@
 //! The run itself: texts in, hidden states once, the exact fit, how it does on texts held out.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
 
 use super::arguments::ValueArgs;
 use super::lessons::{self, Lesson};
 use super::ridge::Ridge;
-use crate::model::value::{HeadFacts, ValueHead, write};
+use crate::model::value::{HeadFacts, Pooling, ValueHead, write};
 use crate::model::{Language, Model, Runner, Wanted};
 use crate::platform::{Cancelled, Problem};
 use crate::session::Role;
@@ -45,14 +47,20 @@ pub fn run(
     mut tell: impl FnMut(&str),
 ) -> Result<Outcome> {
     args.check()?;
-    let mut training = Vec::new();
+    // Found out now rather than after the work.
+    if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .with_context(|| Problem::new("this folder cannot be made").at(folder))?;
+    }
+    let mut read = Vec::new();
     for path in &args.texts {
-        training.extend(lessons::read(path)?);
+        read.extend(lessons::read(path)?);
     }
     let mut held_out = Vec::new();
     for path in &args.held_out {
         held_out.extend(lessons::read(path)?);
     }
+    let mut training = spread(read, args.most);
     if args.held_out.is_empty() {
         let (kept, apart): (Vec<_>, Vec<_>) =
             training.into_iter().enumerate().partition(|(at, _)| at % 10 != 9);
@@ -65,12 +73,13 @@ pub fn run(
     let made = HeadFacts {
         trunk_name: facts.name.clone(),
         trunk_fingerprint: facts.fingerprint.clone(),
-        trunk_path: std::path::absolute(&args.trunk).unwrap_or_else(|_| args.trunk.clone()),
+        trunk_path: trunk_path(&args.trunk, &args.out),
         how_made: format!(
-            "ridge regression ({:e}) on the final hidden states of {} prefixes of {} texts, {:?} \
+            "ridge regression ({:e}) on the {:?} of the final hidden states at {} prefixes of {} texts, {:?} \
              weights; on {} texts held out: mean squared error {:.4} ({:.4} for the mean reward), \
              {:.1} % of pairs in order",
             args.ridge,
+            args.pooling,
             outcome.prefixes,
             outcome.texts,
             args.weighting,
@@ -85,6 +94,34 @@ pub fn run(
     write(&args.out, &head, &made)?;
     tell(&format!("written: {}", made.how_made));
     Ok(outcome)
+}
+
+/// At most so many, evenly over all of them.
+pub(super) fn spread(lessons: Vec<Lesson>, most: Option<usize>) -> Vec<Lesson> {
+    let (all, most) = (lessons.len(), most.unwrap_or(usize::MAX));
+    if all <= most {
+        return lessons;
+    }
+    // One is taken wherever the count that is due rises.
+    let due = |at: usize| at * most / all;
+    lessons
+        .into_iter()
+        .enumerate()
+        .filter(|(at, _)| due(at + 1) > due(*at))
+        .map(|(_, l)| l)
+        .collect()
+}
+
+/// How a head's file names its trunk: from the file's own folder where the two lie together, so
+/// that they may be moved together, else by its whole path.
+pub(super) fn trunk_path(trunk: &Path, out: &Path) -> PathBuf {
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let (trunk, out) = (whole(trunk), whole(out));
+    let beside = out.parent().and_then(Path::parent);
+    match beside.and_then(|beside| trunk.strip_prefix(beside).ok()) {
+        Some(rest) => Path::new("..").join(rest),
+        None => trunk,
+    }
 }
 
 /// Fits a head to lessons over a trunk; the held-out ones are only measured on.
@@ -124,7 +161,7 @@ pub fn train(
         }
     }
     let (weights, bias) = ridge.solve(args.ridge)?;
-    let head = ValueHead::scalar_with_bias(weights, bias);
+    let head = ValueHead::scalar_with_bias(weights, bias).with_pooling(args.pooling);
     let mean = (rewards / training.len() as f64) as f32;
     let (mut error, mut error_of_mean, mut measured) = (0.0, 0.0, 0);
     let mut finals = Vec::new();
@@ -182,11 +219,25 @@ fn see(
     let mut states = Vec::new();
     runner.truncate(0)?;
     for (chunk, from) in ids.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-        let output = runner.prefill(chunk, Wanted::All)?;
+        let output = runner.prefill(chunk, Wanted::Hidden)?;
         let skip = start.saturating_sub(from).min(chunk.len());
         states.extend_from_slice(&output.hidden[skip * width..]);
     }
+    if args.pooling == Pooling::Mean {
+        pool(&mut states, width);
+    }
     Ok(Seen { states, reward: lesson.reward })
+}
+
+/// Puts in place of every state the mean of it and all before it.
+pub(super) fn pool(states: &mut [f32], width: usize) {
+    let mut sums = vec![0.0; width];
+    for (at, state) in states.chunks_exact_mut(width).enumerate() {
+        for (sum, value) in sums.iter_mut().zip(state) {
+            *sum += f64::from(*value);
+            *value = (*sum / (at + 1) as f64) as f32;
+        }
+    }
 }
 
 /// The share of pairs with different rewards whose values are in the same order; ties count half.

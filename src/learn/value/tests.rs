@@ -1,17 +1,20 @@
 //! The fit is exact, the end of a text is learnt, and a written head is read back.
 
+use super::run::{pool, spread, trunk_path};
 use super::{Lesson, Ridge, ValueArgs, Weighting, lessons, train};
 use crate::model::Runner;
 use crate::model::toy::{ToyOptions, ToyRunner, toy_language};
-use crate::model::value::{HeadFacts, open, write};
+use crate::model::value::{HeadFacts, Pooling, ValueHead, open, write};
 
 fn args(weighting: Weighting) -> ValueArgs {
     ValueArgs {
         trunk: "toy".into(),
         texts: Vec::new(),
         held_out: Vec::new(),
+        most: None,
         out: "head".into(),
         weighting,
+        pooling: Pooling::Last,
         ridge: 1e-9,
         raw: false,
         most_tokens: 1024,
@@ -87,7 +90,7 @@ fn rewards_of_texts_are_learnt_and_the_end_counts_as_a_prefix() {
 fn a_head_goes_through_its_file_and_names_its_trunk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("head.safetensors");
-    let head = crate::model::value::ValueHead::scalar_with_bias(vec![0.5, -1.25, 3.0], 0.75);
+    let head = ValueHead::scalar_with_bias(vec![0.5, -1.25, 3.0], 0.75).with_pooling(Pooling::Mean);
     let facts = HeadFacts {
         trunk_name: "toy".into(),
         trunk_fingerprint: "toy:toy".into(),
@@ -98,11 +101,34 @@ fn a_head_goes_through_its_file_and_names_its_trunk() {
     write(&path, &head, &facts).unwrap();
     let read = open(&path).unwrap();
     assert_eq!(read.output(&[1.0, 1.0, 1.0], 0), 0.5 - 1.25 + 3.0 + 0.75);
-    assert_eq!(read.trunk(), Some(&facts));
+    assert_eq!((read.trunk(), read.pooling()), (Some(&facts), Pooling::Mean));
+    // A trunk that lies together with its head is found wherever the two are moved.
+    let beside = HeadFacts { trunk_path: "../guide".into(), ..facts.clone() };
+    std::fs::create_dir_all(folder.path().join("scorers")).unwrap();
+    std::fs::create_dir_all(folder.path().join("guide")).unwrap();
+    let at = folder.path().join("scorers/head.safetensors");
+    write(&at, &head, &beside).unwrap();
+    let found = open(&at).unwrap().trunk().unwrap().trunk_path.clone();
+    assert_eq!(found, folder.path().join("guide").canonicalize().unwrap());
     // A file of something else is refused by name.
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
     assert!(open(&path).unwrap_err().to_string().contains("head.safetensors"));
+}
+
+#[test]
+fn a_trunk_is_named_from_its_head_where_they_lie_together_and_texts_are_taken_evenly() {
+    let of = |trunk: &str, out: &str| trunk_path(trunk.as_ref(), out.as_ref());
+    let scorers = "/m/starter/scorers/a.safetensors";
+    assert_eq!(of("/m/starter/guide", scorers), std::path::Path::new("../guide"));
+    assert_eq!(of("/m/starter", scorers), std::path::Path::new(".."));
+    assert_eq!(of("/m/other", scorers), std::path::absolute("/m/other").unwrap());
+    let many: Vec<Lesson> = (0..10).map(|at| lesson("a", at as f32, true)).collect();
+    let taken = |most| -> Vec<f32> {
+        spread(many.clone(), most).iter().map(|lesson| lesson.reward).collect()
+    };
+    assert_eq!(taken(Some(5)), [1.0, 3.0, 5.0, 7.0, 9.0]);
+    assert_eq!((taken(Some(20)).len(), taken(None).len(), taken(Some(3)).len()), (10, 10, 3));
 }
 
 #[test]
@@ -115,4 +141,11 @@ fn a_wrong_line_is_named() {
     assert!(error.contains("line 3") && error.contains("reward"), "{error}");
     std::fs::write(&path, "{\"prompt\":\"a\",\"response\":\"b\",\"reward\":1}\n").unwrap();
     assert!(lessons::read(&path).unwrap()[0].finished);
+}
+
+#[test]
+fn a_pooled_state_is_the_mean_of_all_so_far() {
+    let mut states = [1.0, -2.0, 3.0, 0.0, 2.0, 5.0];
+    pool(&mut states, 2);
+    assert_eq!(states, [1.0, -2.0, 2.0, -1.0, 2.0, 1.0]);
 }

@@ -17,13 +17,13 @@ use super::checkpoint::Checkpoint;
 use super::decoder::{Decoder, DecoderSpec};
 use super::judged::Judged;
 use super::reward::{self, Adapter};
-use super::scorer::Scorer;
+use super::scorer::{self, Scorer};
 use super::stores::{self, Environment};
 use super::tokenizer::TextTokenizer;
 use super::vector::{self, Vector};
 use super::{
-    FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, SkippedModel,
-    device, value,
+    FoundModel, Language, LoadOptions, Loader, Model, ModelFacts, Progress, Runner, ScorerFile,
+    SkippedModel, device, value,
 };
 use crate::platform::Problem;
 
@@ -77,6 +77,26 @@ impl Loader for Checkpoints {
 
     fn open_value_head(&self, path: &Path) -> Result<value::ValueHead> {
         value::open(path)
+    }
+
+    fn open_scorer(
+        &self,
+        path: &Path,
+        model: &ModelFacts,
+        options: &LoadOptions,
+    ) -> Result<ScorerFile> {
+        if reward::file::is_adapter(path) {
+            return Ok(ScorerFile::Adapter(Box::new(self.open_reward(path, model)?)));
+        }
+        if path.is_dir() {
+            let checkpoint = Checkpoint::open(path)?;
+            let has_head = checkpoint.tensors.contains_key(value::SCORE_HEAD);
+            if !has_head && scorer::is_scorer(&checkpoint) {
+                let (model, bias) = Scorer::open(path, options, &mut |_, _| true)?.into_model();
+                return Ok(ScorerFile::Model { model: Box::new(model), bias });
+            }
+        }
+        value::open(path).map(ScorerFile::Head)
     }
 }
 

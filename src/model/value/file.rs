@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{SCORE_HEAD, ValueHead};
+use super::{Pooling, SCORE_HEAD, ValueHead};
 use crate::model::checkpoint::{MappedFile, read_header_and_metadata};
 use crate::model::vector::values::widen;
 use crate::platform::{Problem, atomic};
@@ -22,7 +22,7 @@ const BIAS: &str = "score_head.bias";
 pub struct HeadFacts {
     pub trunk_name: String,
     pub trunk_fingerprint: String,
-    /// Where the trunk lay when the head was made.
+    /// Where the trunk lies; in the file, from the file's own folder where the two lie together.
     pub trunk_path: PathBuf,
     pub how_made: String,
     pub created: String,
@@ -31,6 +31,8 @@ pub struct HeadFacts {
 #[derive(Serialize, Deserialize)]
 struct Record {
     format: String,
+    #[serde(default)]
+    pooling: Pooling,
     facts: HeadFacts,
 }
 
@@ -42,7 +44,7 @@ pub fn write(path: &Path, head: &ValueHead, facts: &HeadFacts) -> Result<()> {
     if let Some(wrong) = head.weight.iter().chain([&head.bias]).find(|value| !value.is_finite()) {
         return Err(Problem::new(format!("the head holds {wrong}")).at(path).into());
     }
-    let record = Record { format: FORMAT.to_owned(), facts: facts.clone() };
+    let record = Record { format: FORMAT.to_owned(), pooling: head.pooling, facts: facts.clone() };
     let end = 4 * head.weight.len();
     let header = json!({
         "__metadata__": { KEY: serde_json::to_string(&record)? },
@@ -88,5 +90,10 @@ pub fn read(path: &Path) -> Result<Option<ValueHead>> {
         let what = format!("{SCORE_HEAD} holds what is no number");
         return Err(Problem::new(what).at(path).hint("train the scorer again").into());
     }
-    Ok(Some(ValueHead { weight, width, bias, trunk: Some(record.facts) }))
+    let (mut facts, pooling) = (record.facts, record.pooling);
+    if facts.trunk_path.is_relative() {
+        let beside = path.parent().unwrap_or(Path::new("")).join(&facts.trunk_path);
+        facts.trunk_path = beside.canonicalize().unwrap_or(beside);
+    }
+    Ok(Some(ValueHead { weight, width, bias, pooling, trunk: Some(facts) }))
 }

@@ -16,6 +16,29 @@ pub use file::{HeadFacts, write};
 /// The tensor that makes a checkpoint a prefix scorer.
 pub const SCORE_HEAD: &str = "score_head.weight";
 
+/// What of the states of a text a head reads.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The state of the last token: what the published prefix scorers read, whose trunks were trained
+    /// for it.
+    #[default]
+    Last,
+    /// The mean of the states of the reply so far: a trunk as it is says in its last state what comes
+    /// next, and in all of them together what has been said.
+    Mean,
+}
+
 /// A linear head on the final hidden state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueHead {
@@ -24,6 +47,7 @@ pub struct ValueHead {
     width: usize,
     /// Added to every output; it tells no candidates apart, but makes values rewards.
     bias: f32,
+    pooling: Pooling,
     /// The model it reads, where it is a file of its own.
     trunk: Option<HeadFacts>,
 }
@@ -35,7 +59,7 @@ impl ValueHead {
     /// When the weight is not `[vocabulary, width]`.
     pub fn vocabulary(weight: Vec<f32>, width: usize) -> Result<Self> {
         ensure!(width > 0 && !weight.is_empty() && weight.len().is_multiple_of(width), "no head");
-        Ok(Self { weight, width, bias: 0.0, trunk: None })
+        Ok(Self { weight, width, bias: 0.0, pooling: Pooling::Last, trunk: None })
     }
 
     /// A single output: the value of the prefix whose last token the state is of.
@@ -45,7 +69,18 @@ impl ValueHead {
 
     /// The same, and what is added to it.
     pub fn scalar_with_bias(weight: Vec<f32>, bias: f32) -> Self {
-        Self { width: weight.len(), weight, bias, trunk: None }
+        Self { width: weight.len(), weight, bias, pooling: Pooling::Last, trunk: None }
+    }
+
+    /// The same head over other states of the text.
+    #[must_use]
+    pub fn with_pooling(self, pooling: Pooling) -> Self {
+        Self { pooling, ..self }
+    }
+
+    /// Which states of the text it reads.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
     }
 
     /// The model it was made for, where it is a file of its own; else that is the checkpoint it is
@@ -115,7 +150,7 @@ pub fn open(path: &Path) -> Result<ValueHead> {
         let what = format!("{SCORE_HEAD} holds {wrong}");
         return Err(Problem::new(what).at(path).hint("train the scorer again").into());
     }
-    Ok(ValueHead { weight, width, bias: 0.0, trunk: None })
+    Ok(ValueHead { weight, width, bias: 0.0, pooling: Pooling::Last, trunk: None })
 }
 
 fn wrong_shape(path: &Path, shape: &[usize], hidden: u64) -> anyhow::Error {

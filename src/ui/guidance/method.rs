@@ -5,6 +5,9 @@ use crate::steer::{GuidancePlan, ScorerChoice};
 
 /// Where a search begins when one is chosen: W, K, L of the published experiments.
 const CHUNKWISE: [usize; 3] = [4, 4, 5];
+/// Next tokens ARGS looks at, and what a reward weighs beside a logit: as published.
+const NEXT_TOKENS: usize = 10;
+const REWARD_WEIGHT: f32 = 1.5;
 /// Best of so many.
 const SAMPLES: usize = 16;
 
@@ -16,6 +19,8 @@ pub enum Method {
     Guides,
     /// A prefix scorer at token level alone: FUDGE, controlled decoding.
     TokenValue,
+    /// A scorer over the likeliest next tokens: ARGS.
+    Args,
     BestOfN,
     /// Chunk-level beam search over the plain model.
     ChunkSearch,
@@ -27,10 +32,11 @@ pub enum Method {
 
 impl Method {
     /// Those a person may choose.
-    pub const CHOICES: [Self; 6] = [
+    pub const CHOICES: [Self; 7] = [
         Self::Off,
         Self::Guides,
         Self::TokenValue,
+        Self::Args,
         Self::BestOfN,
         Self::ChunkSearch,
         Self::Integrated,
@@ -42,6 +48,7 @@ impl Method {
             Self::Off => "Off",
             Self::Guides => "Guides (EFT)",
             Self::TokenValue => "Value per token (FUDGE)",
+            Self::Args => "Best next token (ARGS)",
             Self::BestOfN => "Best of N",
             Self::ChunkSearch => "Chunk search (CBS)",
             Self::Integrated => "Guides and search (IVG)",
@@ -55,6 +62,7 @@ impl Method {
             Self::Off => "The model as it is",
             Self::Guides => "A tuned and an untuned model reshape every token",
             Self::TokenValue => "A prefix scorer's value of every next token is added to its score",
+            Self::Args => "The scorer judges each of the likeliest next tokens",
             Self::BestOfN => "Whole replies side by side; the scorer takes the best",
             Self::ChunkSearch => "Chunks side by side; the scorer keeps the best, again and again",
             Self::Integrated => "Guides reshape every token, the scorer ranks chunks",
@@ -71,6 +79,7 @@ impl Method {
         match (guides, value, search.is_on()) {
             (false, false, false) => Self::Off,
             (true, false, false) => Self::Guides,
+            (false, true, false) if guidance.value_candidates > 0 => Self::Args,
             (false, true, false) => Self::TokenValue,
             (false, false, true) if search.beam_width == 1 && search.chunk_length == 0 => {
                 Self::BestOfN
@@ -94,7 +103,12 @@ impl Method {
         }
         let search = &mut guidance.search;
         let has_file = matches!(search.scorer, ScorerChoice::File(_));
-        guidance.value_weight = if self == Self::TokenValue && has_file { 1.0 } else { 0.0 };
+        guidance.value_weight = match self {
+            Self::TokenValue if has_file => 1.0,
+            Self::Args if has_file => REWARD_WEIGHT,
+            _ => 0.0,
+        };
+        guidance.value_candidates = if self == Self::Args { NEXT_TOKENS } else { 0 };
         let [beam_width, successors, chunk_length] = match self {
             Self::BestOfN => [1, SAMPLES, 0],
             Self::ChunkSearch | Self::Integrated => CHUNKWISE,
@@ -114,6 +128,7 @@ impl Method {
         match self {
             Self::Guides if no_pairs => Some("Add a tuned model or a vector to guide by"),
             Self::TokenValue if no_file => Some("Choose a prefix scorer"),
+            Self::Args if no_file => Some("Choose a scorer, a reward adapter or a reward model"),
             Self::Integrated if no_pairs => Some("Add a tuned model or a vector to guide by"),
             Self::Integrated if no_file => Some("Choose a prefix scorer to rank chunks by"),
             Self::BestOfN | Self::ChunkSearch if no_file && no_pairs => {

@@ -4,6 +4,8 @@
 pub mod export;
 pub mod layout;
 pub mod method;
+mod paint;
+pub mod picture;
 pub mod tree;
 
 use std::path::Path;

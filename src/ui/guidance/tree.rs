@@ -1,9 +1,10 @@
 //! The live tree of candidates: drag to pan, scroll to zoom, hover for numbers, click a node to go
 //! on from there.
 
-use egui::{Align2, FontId, Rect, Sense, Stroke, Ui, Vec2, pos2, vec2};
+use egui::{Rect, Sense, Ui, Vec2, vec2};
 
-use super::layout::{NODE, Placed, extent, place, short_text, value_text};
+use super::layout::{NODE, Placed, extent, place, value_text};
+use super::paint;
 use crate::decode::search::Boundary;
 use crate::ui::command::Command;
 use crate::ui::controls;
@@ -59,6 +60,9 @@ pub fn tree_ui(
         if ui.small_button("Export as SVG…").clicked() {
             commands.push(Command::ExportTree("svg"));
         }
+        if ui.small_button("Export as PNG…").clicked() {
+            commands.push(Command::ExportTree("png"));
+        }
         if ui.small_button("Export as JSON…").clicked() {
             commands.push(Command::ExportTree("json"));
         }
@@ -73,7 +77,7 @@ pub fn tree_ui(
     painter.rect_filled(rect, f32::from(theme::RADIUS), tokens(ui).sunken);
     let corner = |at: [f32; 2]| rect.min + state.offset + vec2(at[0], at[1]) * state.zoom;
     let size = vec2(NODE[0], NODE[1]) * state.zoom;
-    edges_ui(&painter, rect, &placed, corner, size, ui);
+    paint::edges(&painter, rect, &placed, corner, size, tokens(ui));
     for one in &placed {
         let node = Rect::from_min_size(corner(one.at), size);
         if node.intersects(rect) {
@@ -114,38 +118,6 @@ fn steer(
     }
 }
 
-fn edges_ui(
-    painter: &egui::Painter,
-    rect: Rect,
-    placed: &[Placed<'_>],
-    corner: impl Fn([f32; 2]) -> egui::Pos2,
-    size: Vec2,
-    ui: &Ui,
-) {
-    let colors = tokens(ui);
-    for one in placed {
-        let Some(parent) = one.parent else { continue };
-        let from = corner(parent) + vec2(size.x, size.y / 2.0);
-        let to = corner(one.at) + vec2(0.0, size.y / 2.0);
-        if !Rect::from_two_pos(from, to).intersects(rect) {
-            continue;
-        }
-        let stroke = match (one.on_path, one.branch.rank.is_some()) {
-            (true, _) => Stroke::new(2.0, colors.accent),
-            (false, true) => Stroke::new(1.0, colors.text_weak),
-            (false, false) => Stroke::new(1.0, colors.outline),
-        };
-        let middle = f32::midpoint(from.x, to.x);
-        let points = [from, pos2(middle, from.y), pos2(middle, to.y), to];
-        painter.add(egui::epaint::CubicBezierShape::from_points_stroke(
-            points,
-            false,
-            theme::Tokens::CLEAR,
-            stroke,
-        ));
-    }
-}
-
 fn node_ui(
     ui: &mut Ui,
     painter: &egui::Painter,
@@ -166,25 +138,8 @@ fn node_ui(
     let said = format!("Candidate {}, {fate}, value {value}: {}", branch.node, branch.text);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &said));
     let colors = tokens(ui);
-    let (edge, ink) = match (one.on_path, branch.rank.is_some()) {
-        (true, _) => (Stroke::new(2.0, colors.accent), colors.text_strong),
-        (false, true) => (Stroke::new(1.0, colors.text_weak), colors.text),
-        (false, false) => (Stroke::new(1.0, colors.line), colors.text_faint),
-    };
     let fill = if response.hovered() { colors.control_hovered } else { colors.raised };
-    painter.rect(node, 6.0 * zoom, fill, edge, egui::StrokeKind::Inside);
-    // Below this nobody could read it.
-    if zoom >= 0.45 {
-        let text = short_text(branch, 22);
-        let at = |y: f32| node.min + vec2(8.0, y) * zoom;
-        let font = |size: f32| FontId::proportional(size * zoom);
-        painter.text(at(11.0), Align2::LEFT_CENTER, text, font(12.5), ink);
-        let line = match branch.finished {
-            true => format!("{value}  ended"),
-            false => value.clone(),
-        };
-        painter.text(at(28.0), Align2::LEFT_CENTER, line, font(11.0), ink);
-    }
+    paint::node(painter, node, one, zoom, fill, colors);
     let response = response.on_hover_ui(|ui| {
         ui.label(egui::RichText::new(&branch.text).strong());
         ui.label(format!("Value {value}, {fate}"));

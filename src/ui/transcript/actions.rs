@@ -8,6 +8,7 @@ use super::look::Look;
 use super::message::Entry;
 use super::state::TranscriptState;
 use crate::session::{NodeState, Role};
+use crate::steer::Plan;
 use crate::ui::Command;
 use crate::ui::icons::Icon;
 
@@ -56,6 +57,12 @@ pub fn actions_ui(
                         }
                         if act(buttons::small(ui, Icon::Continue, "Continue reply")) {
                             commands.push(Command::Continue(entry.id));
+                        }
+                        let recipe = entry.node.and_then(|node| node.recipe.as_deref());
+                        if recipe.is_some_and(Plan::names_steering)
+                            && act(buttons::small(ui, Icon::Undo, "Reply without steering"))
+                        {
+                            commands.push(Command::ReplyUnsteered(entry.id));
                         }
                     }
                 });

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use egui::accesskit::Role;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 
 use super::stage::{Setup, Stage};
 
@@ -58,6 +58,12 @@ fn a_search_shows_its_tree_and_goes_on_from_any_candidate() {
     stage.until("it was written", |_| json.exists());
     assert!(std::fs::read_to_string(&json).unwrap().contains("tiller-search"));
 
+    let png = stage.path().join("tree.png");
+    answer(&stage, &png);
+    stage.click("Export as PNG…");
+    stage.until("it was written", |_| png.exists());
+    assert!(std::fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+
     // A candidate that was pruned is not lost.
     stage.harness.query_all_by_label_contains(", pruned, ").next().unwrap().click();
     stage.settle();
@@ -74,6 +80,43 @@ fn a_search_shows_its_tree_and_goes_on_from_any_candidate() {
     assert!(!stage.sees("Hide tree"));
     stage.click("Show candidate tree");
     assert!(stage.sees("Hide tree"));
+}
+
+#[test]
+fn a_tree_is_there_after_a_restart_and_goes_on_from_its_candidates() {
+    let mut stage = guided();
+    stage.talk("Where to?");
+    let names = |stage: &Stage| -> Vec<String> {
+        let nodes = stage.harness.query_all_by_label_contains("Candidate ");
+        nodes.filter_map(|node| node.accesskit_node().label()).collect()
+    };
+    let before = names(&stage);
+    assert!(before.len() > 16, "{before:?}");
+    let folder = stage.close();
+    let mut again = Stage::reopen(Setup { size: [1500.0, 1900.0], ..Setup::default() }, folder);
+    again.until("it is in the list", |stage| stage.sees("Where to?"));
+    again.click("Where to?");
+    again.until("the tree is there", |stage| sees_part(stage, "Candidate 0, "));
+    assert_eq!(names(&again), before);
+    again.harness.query_all_by_label_contains(", pruned, ").next().unwrap().click();
+    again.settle();
+    again.until("another version was made", |stage| {
+        stage.sees("Ready") && !stage.harness.state().is_replying()
+    });
+    assert!(again.shows("2 / 2") || again.shows("2/2") || again.shows("2 of 2"));
+}
+
+#[test]
+fn the_unsteered_reply_stands_beside_as_another_version() {
+    let mut stage = guided();
+    stage.talk("Where to?");
+    stage.click("Reply without steering");
+    stage.until("it was made", |stage| stage.sees("Ready") && !stage.harness.state().is_replying());
+    assert!(stage.shows("2 / 2"), "{}", stage.text());
+    assert!(!sees_part(&stage, "Candidate 0, "), "it was no search");
+    assert!(!stage.sees("Reply without steering"), "nothing steered it");
+    stage.click("Previous version");
+    stage.until("the tree is there", |stage| sees_part(stage, "Candidate 0, "));
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::window::state::Window;
-use crate::decode::search::Boundary;
+use crate::app::window::tree::TreeOrigin;
 use crate::engine::Opening;
 use crate::session::TokenTrace;
 use crate::steer::{GuidePair, ScorerChoice};
-use crate::ui::guidance::{Part, export, layout};
+use crate::ui::guidance::{Part, export, layout, picture};
 
 impl Window {
     /// Puts a guide or a scorer into the plan.
@@ -46,13 +46,17 @@ impl Window {
             self.panels.toasts.warn("Stop the reply first, then go on from a candidate");
             return;
         }
-        let Some((parent, mut content, mut tokens)) =
-            self.tree_of.as_ref().map(|of| (of.parent, of.content.clone(), of.tokens.clone()))
-        else {
-            return;
-        };
-        let by_text = tokens.is_empty() && !content.is_empty();
+        let Some(origin) = self.tree_origin() else { return };
+        let TreeOrigin { parent, mut content, mut tokens } = origin;
         let path = layout::path_to(self.boundaries(), node);
+        // A tree that was kept has texts and ids, but no traces.
+        let without_traces = path.iter().any(|branch| branch.tokens.len() < branch.ids.len());
+        if without_traces {
+            content.extend(path.iter().map(|branch| branch.text.as_str()));
+            self.begin_reply(parent, Opening::Text(content.clone()), content, Vec::new());
+            return;
+        }
+        let by_text = tokens.is_empty() && !content.is_empty();
         let drawn = path.iter().flat_map(|branch| &branch.tokens);
         let drawn: Vec<TokenTrace> = drawn.map(|token| TokenTrace::clone(token)).collect();
         content.extend(drawn.iter().map(|token| token.text.as_str()));
@@ -65,23 +69,16 @@ impl Window {
         }
     }
 
-    /// The rankings there are on screen.
-    pub(in crate::app::window) fn boundaries(&self) -> &[Boundary] {
-        let is_here = |of: &super::super::state::TreeOf| of.conversation == self.chat.id;
-        match &self.engine.search {
-            Some((_, boundaries)) if self.tree_of.as_ref().is_some_and(is_here) => boundaries,
-            _ => &[],
-        }
-    }
-
     /// Writes the tree where the person said, as what the name says.
     pub(in crate::app::window) fn write_tree(&mut self, path: PathBuf) {
-        let is_json = path.extension().is_some_and(|extension| extension == "json");
-        let text = match is_json {
-            true => export::as_json(self.boundaries()),
-            false => export::as_svg(self.boundaries()),
+        let boundaries = self.boundaries().to_vec();
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        let make = move || match extension.as_deref() {
+            Some("json") => Ok(export::as_json(&boundaries).into_bytes()),
+            Some("png") => picture::as_png(&boundaries),
+            _ => Ok(export::as_svg(&boundaries).into_bytes()),
         };
-        if let Err(error) = self.jobs.write(path, text) {
+        if let Err(error) = self.jobs.write(path, make) {
             self.panels.toasts.error(format!("The tree cannot be written: {error}"));
         }
     }
@@ -92,12 +89,21 @@ fn model_of(part: Part, chosen: &Path) -> PathBuf {
     let name = chosen.file_name().unwrap_or_default();
     let stands_for_folder = match part {
         Part::Vector => name == "adapter_config.json" || name == "adapter_model.safetensors",
-        _ => name == "config.json" || chosen.extension().is_some_and(|e| e == "safetensors"),
+        // A head or an adapter is a file by itself; weights are called model….safetensors.
+        Part::Scorer => {
+            let is_weights = name.to_string_lossy().starts_with("model");
+            name == "config.json" || is_weights && has_extension(chosen, "safetensors")
+        }
+        _ => name == "config.json" || has_extension(chosen, "safetensors"),
     };
     match chosen.parent() {
         Some(folder) if stands_for_folder => folder.to_path_buf(),
         _ => chosen.to_path_buf(),
     }
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == wanted)
 }
 
 #[cfg(test)]
@@ -109,6 +115,8 @@ mod tests {
         for (part, chosen, is) in [
             (Part::Tuned, "/m/guide/config.json", "/m/guide"),
             (Part::Scorer, "/m/value/model.safetensors", "/m/value"),
+            (Part::Scorer, "/m/value/config.json", "/m/value"),
+            (Part::Scorer, "/m/scorers/sentiment.safetensors", "/m/scorers/sentiment.safetensors"),
             (Part::Untuned, "/m/guide.gguf", "/m/guide.gguf"),
             (Part::Vector, "/v/calm.safetensors", "/v/calm.safetensors"),
             (Part::Vector, "/v/calm/adapter_config.json", "/v/calm"),

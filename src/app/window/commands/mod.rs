@@ -33,6 +33,7 @@ impl Window {
             }
             Command::Stop => self.stop(),
             Command::Regenerate(node) => self.regenerate(node),
+            Command::ReplyUnsteered(node) => self.reply_unsteered(node),
             Command::Continue(node) => self.continue_reply(node),
             Command::Edit { node, text, answer } => self.edit(node, text, answer),
             Command::BranchToNewConversation(node) => self.branch_out(node),

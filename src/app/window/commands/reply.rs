@@ -5,11 +5,21 @@ use std::time::Instant;
 use crate::app::window::chat::{self, LiveReply};
 use crate::app::window::draw::needs_tokens;
 use crate::app::window::state::{TreeOf, Window};
-use crate::engine::{Opening, Prompt, ReplyRequest, Request};
+use crate::engine::{Opening, Prompt, Recipe, ReplyRequest, Request};
 use crate::session::id::now_ms;
 use crate::session::{Ask, Node, NodeId, NodeState, Role, TokenTrace};
+use crate::steer::Plan;
 use crate::ui::Command;
 use crate::ui::engine_state::ReplyProgress;
+
+/// What a reply answers, and what is given of it.
+#[derive(Default)]
+struct Given {
+    parent: Option<NodeId>,
+    opening: Opening,
+    content: String,
+    tokens: Vec<TokenTrace>,
+}
 
 impl Window {
     /// Keeps the composer's text as a message and lets the model answer.
@@ -49,6 +59,26 @@ impl Window {
         if node.role == Role::Assistant && self.can_reply() {
             self.answer(parent, Vec::new());
         }
+    }
+
+    /// Another version as the model makes it by itself, with the seed and the draws of this one: the
+    /// two stand beside each other as versions.
+    pub(super) fn reply_unsteered(&mut self, node: NodeId) {
+        if !self.can_reply() {
+            return;
+        }
+        let Some(node) = self.chat.tree.node(node) else { return };
+        let parent = node.parent;
+        let recipe = node.recipe.as_deref().unwrap_or_default();
+        let recipe = serde_json::from_str::<Recipe>(recipe).ok();
+        let made = recipe.and_then(|recipe| {
+            Some((recipe.reply, toml::from_str::<Plan>(&recipe.plan).ok()?.unsteered()))
+        });
+        let Some((id, plan)) = made else {
+            self.panels.toasts.warn("Nobody knows any more how this reply was made");
+            return;
+        };
+        self.begin_reply_as(id, plan, Given { parent, ..Given::default() });
     }
 
     /// Another version that begins with the whole of this one.
@@ -169,7 +199,7 @@ impl Window {
         self.begin_reply(parent, opening, content, tokens);
     }
 
-    /// The reply's node is kept before the engine is asked, so that nothing can be lost.
+    /// A reply as it is dialled now.
     pub(super) fn begin_reply(
         &mut self,
         parent: Option<NodeId>,
@@ -177,8 +207,16 @@ impl Window {
         content: String,
         tokens: Vec<TokenTrace>,
     ) {
-        let turns = self.chat.turns_to(parent, &self.settings.system_prompt);
         let id = self.chat.answers_to(parent);
+        let plan = self.chat.plan.clone();
+        self.begin_reply_as(id, plan, Given { parent, opening, content, tokens });
+    }
+
+    /// The reply's node is kept before the engine is asked, so that nothing can be lost. The id fixes
+    /// every draw together with the plan's seed.
+    fn begin_reply_as(&mut self, id: u64, plan: Plan, given: Given) {
+        let Given { parent, opening, content, tokens } = given;
+        let turns = self.chat.turns_to(parent, &self.settings.system_prompt);
         let node = chat::new_node(parent, Role::Assistant, content, NodeState::Streaming, now_ms());
         let node = Node { tokens, ..node };
         if !self.put(node.clone()) {
@@ -190,6 +228,7 @@ impl Window {
         self.panels.tree = Default::default();
         self.tree_of = Some(TreeOf {
             conversation: self.chat.id,
+            node: node.id,
             parent,
             content: node.content.clone(),
             tokens: node.tokens.clone(),
@@ -207,7 +246,7 @@ impl Window {
             id,
             prompt: Prompt::Chat(turns),
             opening,
-            plan: self.chat.plan.clone(),
+            plan,
         })));
         if let Err(problem) = asked {
             self.fail_reply(id, problem.to_string());

@@ -1,13 +1,18 @@
 //! Values of candidates: heads of both kinds, ids and text, finished texts (spec section 12, 13,
 //! 15 to 17).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{pair, side};
 use crate::decode::guide::pair::log_probability;
-use crate::decode::guide::{Candidate, Pair, PrefixScorer, Reading, Side};
+use crate::decode::guide::{Candidate, Judgement, Pair, PrefixScorer, Reading, Side};
 use crate::decode::search::tests::table::{TableRunner, tuned, untuned, whole_row};
-use crate::model::value::ValueHead;
+use crate::model::load::Checkpoints;
+use crate::model::reward::{Adapter, Facts};
+use crate::model::toy::{ToyOptions, ToyRunner};
+use crate::model::value::{Pooling, ValueHead};
+use crate::model::{LoadOptions, Loader, Runner, Wanted};
 
 const PROMPT: [u32; 2] = [0, 1];
 const WIDTH: usize = 8;
@@ -89,6 +94,86 @@ fn a_scalar_head_cannot_act_on_tokens_and_says_so() {
 }
 
 #[test]
+fn a_head_of_the_mean_is_the_mean_over_the_reply() {
+    let mut weight = vec![0.0; HIDDEN];
+    weight[1..=WIDTH].copy_from_slice(&[0.0, 3.0, -1.0, 2.0, 0.5, 1.0, -2.0, 4.0]);
+    let last = ValueHead::scalar_with_bias(weight.clone(), 0.25);
+    let mean = last.clone().with_pooling(Pooling::Mean);
+    let candidates = [of(&[3, 4], false), of(&[7, 2, 6], true), of(&[], false)];
+    assert_eq!(scorer(last, Some(5)).score(&candidates).unwrap(), [0.75, 1.25, 0.0]);
+    let got = scorer(mean, Some(5)).score(&candidates).unwrap();
+    assert_eq!(got, [2.5 / 2.0 + 0.25, 2.0 / 4.0 + 0.25, 0.0], "the end counts as a token");
+}
+
+#[test]
+fn args_keeps_the_likeliest_and_adds_the_value_of_the_text_with_each() {
+    let replies: [&[u32]; 3] = [&[3, 4], &[2, 2], &[7, 0]];
+    let candidates: Vec<_> = replies.iter().map(|ids| of(ids, ids[0] == 2)).collect();
+    let scores = [0.5, 3.0, -1.0, 2.0, f32::NEG_INFINITY, 2.5, 0.0, 1.0];
+    let mut steered = scores.repeat(3);
+    scorer(vocabulary_head(), None).correct_among(3, 2.0, &mut steered, &candidates).unwrap();
+    for (row, reply) in replies.iter().enumerate() {
+        for id in 0..WIDTH as u32 {
+            let got = steered[row * WIDTH + id as usize];
+            let wanted = match id {
+                _ if row == 1 => scores[id as usize],
+                1 | 3 | 5 => scores[id as usize] + 2.0 * worth(reply[1], id),
+                _ => f32::NEG_INFINITY,
+            };
+            assert_eq!(got, wanted, "row {row}, id {id}: a finished text is left alone");
+        }
+    }
+    let mut head = vec![0.0; HIDDEN];
+    head[1] = f32::NAN;
+    let mut nothing = scorer(ValueHead::scalar(head), None);
+    let mut steered = scores.to_vec();
+    nothing.correct_among(3, 1.0, &mut steered, &[of(&[3], false)]).unwrap();
+    assert_eq!(steered.iter().filter(|score| score.is_finite()).count(), 3, "{steered:?}");
+    assert_eq!(steered[1], scores[1], "no value changes nothing");
+}
+
+#[test]
+fn a_reward_model_scores_by_its_one_logit_and_the_bias() {
+    fn judge(context: &[u32]) -> Vec<f32> {
+        vec![context.iter().fold(0.0, |sum, id| sum * 0.5 + *id as f32); WIDTH]
+    }
+    let reading = Reading::Ids { prompt: PROMPT.to_vec() };
+    let side = Side::new(Box::new(TableRunner::new(judge)), reading, Some(5), 0);
+    let mut model = PrefixScorer::new("judge".into(), side, Judgement::Logit(0.25), WIDTH);
+    let replies = [of(&[3, 4], false), of(&[2], true)];
+    let whole: [&[u32]; 2] = [&[0, 1, 3, 4], &[0, 1, 2, 5]];
+    let wanted = whole.map(|ids| judge(ids)[0] + 0.25);
+    assert_eq!(model.score(&replies).unwrap(), wanted, "the end counts");
+    assert!(model.correct(1.0, &mut [0.0; WIDTH], &replies[..1]).is_err());
+}
+
+#[test]
+fn an_adapter_scores_by_the_reward_of_the_pass() {
+    let mut toy = ToyRunner::new(ToyOptions::default());
+    let adapter =
+        Adapter { facts: Facts { name: "kind".into(), ..Facts::default() }, ..Adapter::default() };
+    let replies: [&[u32]; 2] = [&[70, 71, 72], &[70, 80]];
+    let wanted: Vec<f32> = replies
+        .iter()
+        .map(|reply| {
+            toy.insert(Some(&adapter)).unwrap();
+            let ids = [&[256, 65], *reply].concat();
+            toy.prefill(&ids, Wanted::Last).unwrap().reward[0]
+        })
+        .collect();
+    let mut runner = toy.twin().unwrap();
+    runner.insert(Some(&adapter)).unwrap();
+    let side = Side::new(runner, Reading::Ids { prompt: vec![256, 65] }, None, 0);
+    let mut scorer = PrefixScorer::new("kind".into(), side, Judgement::Stream, 300);
+    let candidates = replies.map(|ids| of(ids, false));
+    assert_eq!(scorer.score(&candidates).unwrap(), wanted);
+    assert_ne!(wanted[0], wanted[1]);
+    let side = Side::new(toy.twin().unwrap(), Reading::Ids { prompt: vec![256, 65] }, None, 0);
+    let mut without = PrefixScorer::new("none".into(), side, Judgement::Stream, 300);
+    assert!(without.score(&candidates).unwrap().iter().all(|value| value.is_nan()));
+}
+
+#[test]
 fn unequal_texts_in_one_batch_score_as_they_do_alone() {
     let replies: [&[u32]; 4] = [&[1], &[2, 3, 4, 5], &[6, 6], &[2, 3, 4]];
     let batch: Vec<_> = replies.iter().map(|ids| of(ids, ids.len() == 2)).collect();
@@ -96,6 +181,27 @@ fn unequal_texts_in_one_batch_score_as_they_do_alone() {
     for (row, candidate) in batch.iter().enumerate() {
         let alone = scorer(vocabulary_head(), Some(0)).score(&[*candidate]).unwrap();
         assert_eq!(together[row], alone[0]);
+    }
+}
+
+#[test]
+fn padding_on_the_right_changes_no_score_of_a_real_model() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/starter/guide");
+    let model = Checkpoints.load(&guide, &LoadOptions::default(), &mut |_, _| true).unwrap();
+    let width = model.runner.hidden_size();
+    let weight: Vec<f32> = (0..width).map(|at| ((at * 7 + 3) % 11) as f32 / 11.0 - 0.4).collect();
+    let prompt: Vec<u32> = (300..306).collect();
+    let scorer = || {
+        let reading = Reading::Ids { prompt: prompt.clone() };
+        let side = Side::new(model.runner.twin().unwrap(), reading, Some(4), 0);
+        PrefixScorer::new("starter".into(), side, ValueHead::scalar(weight.clone()), 4096)
+    };
+    let replies: [&[u32]; 3] = [&[310], &[320, 330, 340, 350], &[320, 360]];
+    let batch: Vec<_> = replies.iter().map(|ids| of(ids, ids.len() == 2)).collect();
+    let together = scorer().score(&batch).unwrap();
+    for (candidate, together) in batch.iter().zip(together) {
+        let alone = scorer().score(&[*candidate]).unwrap()[0];
+        assert!((together - alone).abs() < 1e-4, "{together} {alone}");
     }
 }
 

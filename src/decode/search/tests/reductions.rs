@@ -2,10 +2,12 @@
 
 use super::stage::{Run, Scored, Stage, plan, spread};
 use super::table::{letters, markov, tuned, untuned, whole_row};
-use crate::decode::guide::Guides;
-use crate::decode::guide::tests::pair;
-use crate::decode::search::Constant;
+use crate::decode::guide::tests::{pair, side};
+use crate::decode::guide::{Guides, PrefixScorer};
+use crate::decode::search::cost::{Prompts, forecast};
+use crate::decode::search::{Constant, Explicit};
 use crate::model::Runner;
+use crate::model::value::ValueHead;
 use crate::steer::Plan;
 
 fn stage() -> Stage {
@@ -173,6 +175,35 @@ fn row_forwards_are_those_of_the_formula() {
         // The last token of a row is drawn and never fed.
         assert_eq!(fed, Some((prompt, rows * (tokens - 1))));
         assert_eq!(run.boundaries.len(), tokens.div_ceil(if chunk == 0 { tokens } else { chunk }));
+    }
+}
+
+#[test]
+fn row_forwards_of_guides_and_scorer_are_those_of_the_formula() {
+    for (beam_width, successors, chunk, tokens) in [(4, 4, 5, 50), (2, 2, 30, 70), (1, 3, 0, 9)] {
+        let stage = Stage::new(letters(3, Vec::new()), markov);
+        let plan = plan(beam_width, successors, chunk, tokens);
+        let (rows, prompt) = (beam_width * successors, 2);
+        let handle = pair(tuned, Some(untuned), 3, &[0, 1]);
+        let pairs = vec![(std::sync::Arc::clone(&handle), 0.5)];
+        let mut guides = Guides { pairs, base_filter: 1.0, ..Guides::default() };
+        let head = ValueHead::scalar(vec![0.0, 0.3, -0.2, 0.9, 0.1, 0.4, -0.7]);
+        let scorer = PrefixScorer::new("toy".into(), side(untuned, &[0, 1]), head, 3);
+        let value = std::sync::Arc::new(parking_lot::Mutex::new(scorer));
+        let explicit = &mut Explicit(std::sync::Arc::clone(&value));
+        let run = stage.run_with(&plan, &mut guides, explicit, |_, _| {});
+        assert_eq!(run.fed.total(), prompt + rows * tokens);
+        // The scorer is asked of whole candidates, guides of what comes next: they are never fed
+        // the last token of a row, as the base is not.
+        assert_eq!(value.lock().row_forwards().total(), prompt + rows * tokens);
+        for fed in handle.lock().row_forwards() {
+            assert_eq!((fed.prompt, fed.rows), (prompt, rows * (tokens - 1)));
+        }
+        let models = Prompts { base: prompt, guides: 2 * prompt, guide_models: 2, scorer: prompt };
+        let forecast = forecast(&plan.guidance.search, tokens, models);
+        assert_eq!(forecast.base, run.fed.total());
+        assert_eq!(forecast.scorer, value.lock().row_forwards().total());
+        assert_eq!(forecast.guides, 2 * (prompt + rows * tokens));
     }
 }
 

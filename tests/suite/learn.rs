@@ -226,7 +226,7 @@ fn the_starter_is_small_and_answers_in_words() {
 
     for (prompt, about) in [
         ("Hello", "!"),
-        ("What can you do?", "story"),
+        ("What can you do?", "stor"),
         ("Why is the sky blue?", "scatters"),
         ("Tell me a short story", "."),
     ] {

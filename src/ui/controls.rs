@@ -117,6 +117,20 @@ pub fn disclosure(ui: &mut Ui, is_open: bool, text: &str) -> Response {
     response
 }
 
+/// A plot that stands still: it has an axis of values, and no hand moves it.
+pub fn still_plot<'a>(name: &str, height: f32) -> egui_plot::Plot<'a> {
+    egui_plot::Plot::new(name)
+        .height(height)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .show_axes([false, true])
+        .show_grid([false, true])
+        .show_background(false)
+}
+
 /// The heading of a part of a panel.
 pub fn section(ui: &mut Ui, text: &str) {
     ui.add_space(space::M);

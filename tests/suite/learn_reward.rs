@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use tiller::engine::making::{Lessons, MadeFrom, Making};
 use tiller::engine::{Engine, EngineHandle, Event, Request};
-use tiller::learn::base::corpus::Document;
-use tiller::learn::base::export::{self, Precision};
-use tiller::learn::base::{BaseArgs, vocabulary};
 use tiller::learn::network::{Network, NetworkShape};
 use tiller::learn::random;
 use tiller::model::FileKind;
 use tiller::model::reward::file;
+
+use crate::learn_vector::base_stage;
 
 /// How long anything may take on a busy machine before the test calls it stuck.
 const STUCK: Duration = Duration::from_secs(120);
@@ -38,21 +37,7 @@ fn lively_stage(folder: &Path) {
 }
 
 fn stage_of(folder: &Path, network: impl FnOnce(NetworkShape) -> Network) {
-    let text = "Which animal sleeps under the tree? The fox sleeps under the old tree.".repeat(9);
-    let tokenizer = vocabulary::train(&[Document { text }], 300).unwrap();
-    let sizes = BaseArgs {
-        hidden: 32,
-        layers: 2,
-        heads: 4,
-        key_heads: Some(2),
-        ffn: 48,
-        context: 64,
-        ..BaseArgs::new(Vec::new(), folder.join("base"))
-    };
-    let shape = sizes.shape(tokenizer.get_vocab_size(true));
-    let network = network(shape);
-    std::fs::create_dir(folder.join("base")).unwrap();
-    export::write(&folder.join("base"), &network, &tokenizer, Precision::F16).unwrap();
+    base_stage(folder, network);
     let lines: String = (0..60)
         .map(|number| {
             let asked = ["Which animal sleeps?", "Who is under the tree?"][number % 2];

@@ -8,13 +8,21 @@ use candle_core::Device;
 use tiller::learn::base::corpus::Document;
 use tiller::learn::base::export::{self, Precision};
 use tiller::learn::base::{BaseArgs, vocabulary};
-use tiller::learn::network::Network;
+use tiller::learn::network::{Network, NetworkShape};
 
 /// How long anything may take on a busy machine before the test calls it stuck.
 const STUCK: Duration = Duration::from_secs(120);
 
 /// A base folder with weights enough to be trained on, and pairs for it.
 pub fn vector_stage(folder: &Path) {
+    base_stage(folder, |shape| Network::fresh(shape, 3, &Device::Cpu).unwrap());
+    let pair = serde_json::json!({ "prompt": "Which animal sleeps?", "chosen": "The fox sleeps.",
+        "rejected": "The tree sleeps." });
+    std::fs::write(folder.join("pairs.jsonl"), format!("{pair}\n").repeat(60)).unwrap();
+}
+
+/// The base folder alone, with this network of it.
+pub fn base_stage(folder: &Path, network: impl FnOnce(NetworkShape) -> Network) {
     let text = "Which animal sleeps under the tree? The fox sleeps under the old tree.".repeat(9);
     let tokenizer = vocabulary::train(&[Document { text }], 300).unwrap();
     let sizes = BaseArgs {
@@ -27,12 +35,8 @@ pub fn vector_stage(folder: &Path) {
         ..BaseArgs::new(Vec::new(), folder.join("base"))
     };
     let shape = sizes.shape(tokenizer.get_vocab_size(true));
-    let network = Network::fresh(shape, 3, &Device::Cpu).unwrap();
     std::fs::create_dir(folder.join("base")).unwrap();
-    export::write(&folder.join("base"), &network, &tokenizer, Precision::F16).unwrap();
-    let pair = serde_json::json!({ "prompt": "Which animal sleeps?", "chosen": "The fox sleeps.",
-        "rejected": "The tree sleeps." });
-    std::fs::write(folder.join("pairs.jsonl"), format!("{pair}\n").repeat(60)).unwrap();
+    export::write(&folder.join("base"), &network(shape), &tokenizer, Precision::F16).unwrap();
 }
 
 /// A run over those pairs that saves after every step.

@@ -1,10 +1,11 @@
 //! What is being made: how far it is, how it does on what was held out, and the way out.
 
 use egui::{ProgressBar, RichText, Role, Ui, WidgetInfo};
-use egui_plot::{Line, MarkerShape, Plot, Points};
+use egui_plot::{Line, MarkerShape, Points};
 
 use crate::engine::making::{Check, Making, Progress};
 use crate::ui::command::Command;
+use crate::ui::controls;
 use crate::ui::theme::{space, tokens};
 
 /// Height of the plot of checks, in points.
@@ -99,18 +100,7 @@ fn plot_ui(ui: &mut Ui, checks: &[Check], said: String) {
     let points: Vec<[f64; 2]> =
         checks.iter().map(|check| [check.steps as f64, 100.0 * check.right]).collect();
     let lowest = points.iter().map(|point| point[1]).fold(50.0, f64::min);
-    let plot = Plot::new("checks")
-        .height(HEIGHT)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_axes([false, true])
-        .show_grid([false, true])
-        .show_background(false)
-        .include_y(lowest)
-        .include_y(100.0);
+    let plot = controls::still_plot("checks", HEIGHT).include_y(lowest).include_y(100.0);
     let shown = plot.show(ui, |plot| {
         plot.line(Line::new("held out", points.clone()).color(colors.accent).width(2.0));
         let marks = Points::new("checks", points).shape(MarkerShape::Circle).radius(3.0);

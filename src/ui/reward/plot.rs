@@ -2,10 +2,11 @@
 //! on a marked dip branches there.
 
 use egui::{Color32, RichText, Role, Ui, WidgetInfo, pos2};
-use egui_plot::{HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points};
+use egui_plot::{HoverPosition, Line, LineStyle, MarkerShape, PlotPoint, Points};
 
 use super::Trajectory;
 use crate::ui::command::Command;
+use crate::ui::controls;
 use crate::ui::theme::{Tokens, tokens};
 
 /// Height of the plot, in points.
@@ -29,17 +30,7 @@ pub fn plot_ui(
         }
         HoverPosition::Elsewhere { .. } => None,
     };
-    let plot = Plot::new("reward plot")
-        .height(HEIGHT)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_axes([false, true])
-        .show_grid([false, true])
-        .show_background(false)
-        .label_formatter(said);
+    let plot = controls::still_plot("reward plot", HEIGHT).label_formatter(said);
     let shown = plot.show(ui, |plot| {
         for (index, line) in lines.iter().enumerate() {
             let points: Vec<[f64; 2]> =

@@ -62,6 +62,23 @@ impl Stage {
         Self { language, table, prompt: vec![0, 1], reply: 1 }
     }
 
+    /// A reply to the prompt, of which nothing is read yet.
+    fn begin<'a>(
+        &'a self,
+        runner: &mut TableRunner,
+        knobs: &'a mut Knobs,
+        plan: &Plan,
+    ) -> Reply<'a> {
+        let start = ReplyStart {
+            reply: self.reply,
+            ids: self.prompt.clone(),
+            prompt_len: self.prompt.len(),
+            ..ReplyStart::default()
+        };
+        let mut passes = Passes::default();
+        Reply::begin(&self.language, runner, &mut passes, knobs, start, plan.clone()).unwrap().0
+    }
+
     /// Runs to the end; `look` sees the search after every advance.
     pub fn run_with(
         &self,
@@ -71,16 +88,8 @@ impl Stage {
         mut look: impl FnMut(&mut Search<'_>, &TableRunner),
     ) -> Run {
         let mut runner = TableRunner::new(self.table);
-        let (mut passes, mut knobs) = (Passes::default(), Knobs::default());
-        let start = ReplyStart {
-            reply: self.reply,
-            ids: self.prompt.clone(),
-            prompt_len: self.prompt.len(),
-            ..ReplyStart::default()
-        };
-        let (mut reply, _) =
-            Reply::begin(&self.language, &mut runner, &mut passes, &mut knobs, start, plan.clone())
-                .unwrap();
+        let mut knobs = Knobs::default();
+        let mut reply = self.begin(&mut runner, &mut knobs, plan);
         while !reply.is_prompted() {
             reply.advance(&mut runner, &mut []).unwrap();
         }
@@ -128,16 +137,8 @@ impl Stage {
     /// Plain sampling of one row, by the reply machine that knows of no search.
     pub fn plain(&self, plan: &Plan, guides: Option<Guides>) -> Vec<u32> {
         let mut runner = TableRunner::new(self.table);
-        let (mut passes, mut knobs) = (Passes::default(), Knobs::default());
-        let start = ReplyStart {
-            reply: self.reply,
-            ids: self.prompt.clone(),
-            prompt_len: self.prompt.len(),
-            ..ReplyStart::default()
-        };
-        let (mut reply, _) =
-            Reply::begin(&self.language, &mut runner, &mut passes, &mut knobs, start, plan.clone())
-                .unwrap();
+        let mut knobs = Knobs::default();
+        let mut reply = self.begin(&mut runner, &mut knobs, plan);
         let mut rules: Vec<Box<dyn crate::decode::TokenRule>> = Vec::new();
         if let Some(guides) = guides {
             let handle = std::sync::Arc::new(parking_lot::Mutex::new(guides));

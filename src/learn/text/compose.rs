@@ -21,6 +21,11 @@ pub enum Part {
 
 /// Of the exchanges that may stand anywhere, how many are on an expert domain.
 const EXPERT_SHARE: f64 = 0.18;
+/// Of the same, how many are a sum, and how many ask for words to be said back.
+const SUM_SHARE: f64 = 0.02;
+const ECHO_SHARE: f64 = 0.10;
+/// Where else a topic may stand.
+const PLACES: [Place; 3] = [Place::Opening, Place::Later, Place::Closing];
 /// How often a mixed topic is answered badly.
 const WORSE_SHARE: f64 = 0.25;
 /// How often a question is the domain's way to ask rather than the topic's own.
@@ -32,13 +37,16 @@ pub struct Composer<'a> {
     part: Part,
     draws: Draws,
     held_out: HashSet<QuestionHash>,
+    /// What may be said back.
+    words: Vec<&'a str>,
 }
 
 impl<'a> Composer<'a> {
     pub fn new(source: &'a Source, part: Part, seed: u64) -> Self {
         let stream = if part == Part::Training { 1 } else { 2 };
         let held_out = held_out::hashes(source);
-        Self { source, part, draws: Draws::new(seed, 0x7465_7874 + stream), held_out }
+        let words = source.words().into_iter().collect();
+        Self { source, part, draws: Draws::new(seed, 0x7465_7874 + stream), held_out, words }
     }
 
     /// One conversation of one to about six exchanges.
@@ -60,8 +68,13 @@ impl<'a> Composer<'a> {
             if place == Place::Anywhere && index > 0 && self.draws.chance(0.05) {
                 place = Place::Later;
             }
-            if place == Place::Anywhere && self.draws.chance(0.02) && self.part == Part::Training {
-                let (ask, say) = sums::question(&mut self.draws);
+            // People greet, thank and leave whenever they like.
+            if place == Place::Anywhere && self.draws.chance(0.04) {
+                place = *self.draws.pick(&PLACES).unwrap_or(&place);
+            }
+            if place == Place::Anywhere
+                && let Some((ask, say)) = self.made_up()
+            {
                 messages.push(message("user", ask));
                 messages.push(message("assistant", say));
                 continue;
@@ -76,6 +89,19 @@ impl<'a> Composer<'a> {
             }
         }
         messages
+    }
+
+    /// Now and then an exchange that nobody wrote: a sum, or words to say back.
+    fn made_up(&mut self) -> Option<(String, String)> {
+        if self.part == Part::HeldOut {
+            return None;
+        }
+        let drawn = self.draws.unit();
+        if drawn < SUM_SHARE {
+            return Some(sums::question(&mut self.draws));
+        }
+        (drawn < SUM_SHARE + ECHO_SHARE)
+            .then(|| self.source.echo.exchange(&self.words, &mut self.draws))?
     }
 
     /// A topic of this place, by weight and by how much there is to say, of which the root is
@@ -203,10 +229,11 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// A question as it might be typed: often exactly so, sometimes without capitals or the last
-    /// mark, now and then with two letters swapped. Never one of the held-out questions.
+    /// A question as it might be typed: often exactly so, sometimes put another way, without
+    /// capitals or the last mark, now and then with two letters swapped. Never one of the held-out
+    /// questions.
     fn typed(&mut self, question: &str) -> String {
-        let mut out = question.to_owned();
+        let mut out = self.source.wording.reworded(question, &mut self.draws);
         if self.draws.chance(0.25) {
             out = out.to_lowercase();
         }

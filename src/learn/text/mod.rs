@@ -3,12 +3,14 @@
 
 mod coined;
 mod compose;
+mod echo;
 mod expert;
 pub mod held_out;
 pub mod pairs;
 pub mod rewards;
 mod source;
 mod sums;
+mod wording;
 mod write;
 
 pub use compose::{Composer, Part};

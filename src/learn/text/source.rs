@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::coined;
+use super::echo::Echo;
 use super::expert::{self, Detail, Domain, Expert};
+use super::wording::Wording;
 use crate::platform::Problem;
 
 /// Everything in one folder of TOML files.
@@ -29,6 +31,12 @@ pub struct Source {
     pub experts: Vec<Expert>,
     #[serde(default)]
     pub detail: Detail,
+    /// In how many ways one question may be put.
+    #[serde(default)]
+    pub wording: Wording,
+    /// Ways to ask for words to be said back.
+    #[serde(default)]
+    pub echo: Echo,
 }
 
 /// One thing to talk about.
@@ -129,6 +137,8 @@ impl Source {
             all.experts.extend(part.experts);
             all.detail.more.extend(part.detail.more);
             all.detail.simpler.extend(part.detail.simpler);
+            all.wording.extend(part.wording);
+            all.echo.extend(part.echo);
         }
         all.check()
             .with_context(|| Problem::new("the source does not hold together").at(folder))?;
@@ -160,6 +170,12 @@ impl Source {
             }
         }
         self.check_slots()?;
+        if let Some(mistake) = self.wording.mistake() {
+            bail!("{mistake}");
+        }
+        if let Some(text) = self.echo.mistake() {
+            bail!("`{text}` does not have one {{words}}");
+        }
         self.check_experts(&mut trained, &mut held_out)?;
         for (name, question) in held_out {
             ensure!(
@@ -223,6 +239,22 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Words and names that training speaks of, for saying back: those of questions and answers,
+    /// each once, and what fills the slots.
+    pub fn words(&self) -> BTreeSet<&str> {
+        let turns = self.topics.iter().flat_map(Topic::turns);
+        let topics = turns.flat_map(|(ask, _, say)| ask.iter().chain(say));
+        let experts = self.experts.iter().filter(|topic| !topic.unseen);
+        let experts =
+            experts.flat_map(|topic| topic.ask.iter().chain(topic.answers(expert::Level::Generic)));
+        let texts = topics.chain(experts).flat_map(|text| text.split_whitespace());
+        let words = texts.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+        let filling = self.slots.values().flatten().map(String::as_str);
+        words.chain(filling).filter(|word| word.len() > 2 && !word.contains(['{', '}'])).collect()
+    }
+}
+
 /// Ways to ask, held-out ways to ask, and ways to answer of one turn.
 pub type Turn<'a> = (&'a Vec<String>, &'a Vec<String>, Vec<&'a String>);
 
@@ -282,6 +314,8 @@ mod tests {
             (format!("slots.a = ['{{b}}']\n{topic}"), "{b}"),
             (format!("slots.a = ['{{a}}']\n{topic}"), "{a}"),
             (format!("slots.a = []\n{topic}"), "{a}"),
+            (format!("echo.ask = ['Say']\n{topic}"), "`Say`"),
+            (format!("wording.form = [{{ from = ['Why'], to = [] }}]\n{topic}"), "`Why`"),
             (String::new(), "no topic"),
         ] {
             let error = parse(&bad).unwrap_err().to_string();

@@ -56,17 +56,19 @@ vector medical legal financial
 vector legal medical financial
 vector financial medical legal
 
-# The reward adapter prefers helpful and civil answers to rude, evasive and harmful ones; unfinished
-# answers, too, since they are what is judged while a reply is decoded. The others are for the table
-# of `tiller eval reward` and do not ship.
+# The reward adapter prefers helpful and civil answers to rude, evasive and harmful ones, and whole
+# answers to the same with a fault in their language, since decoding by it asks what each next token
+# is worth; unfinished answers, too, where they part and on the way. The others are for the table of
+# `tiller eval reward` and do not ship.
 mkdir -p "$out/rewards" "$out/ablations"
 reward() {
     path=$1
     shift
     if [ -f "$out/$path" ] || [ -f "$out/$path/config.json" ]; then return; fi
     $tiller learn reward --base "$out/base" --resume --out "$out/$path" \
-        --pairs "$pairs/manners.jsonl" --held-out "$pairs/manners-held-out.jsonl" \
-        --most 6000 --prefixes 4 --batch 32 --workers 2 --seed 5 "$@"
+        --pairs "$pairs/manners.jsonl" "$pairs/broken.jsonl" \
+        --held-out "$pairs/manners-held-out.jsonl" "$pairs/broken-held-out.jsonl" \
+        --most 9000 --prefixes 4 --batch 32 --workers 2 --seed 5 "$@"
 }
 reward rewards/manners.safetensors --learning-rate 1e-3
 reward ablations/random.safetensors --learning-rate 1e-3 --initialisation random

@@ -21,16 +21,24 @@ pub fn rating(reward: f64, wanted: f64) -> (f64, f64) {
 }
 
 /// Positions of two answers to the same prompt at which as many of each answer's ids have been
-/// seen: `count` of them, evenly spread over the shorter answer. Where the answers have not parted
-/// yet there is nothing to compare, and such positions are left out.
+/// seen: `count` of them, evenly spread over the shorter answer, and where the answers part, which
+/// is where decoding has to choose. Before that there is nothing to compare, and such positions are
+/// left out.
 pub fn aligned(pair: [&Text; 2], count: usize) -> Vec<[usize; 2]> {
+    if count == 0 {
+        return Vec::new();
+    }
     let answers = pair.map(|text| &text.ids[text.answer..]);
     let shorter = answers[0].len().min(answers[1].len());
-    let mut seen: Vec<usize> = (1..=count)
-        .map(|step| step * shorter / (count + 1))
-        .filter(|seen| *seen > 0 && answers[0][..*seen] != answers[1][..*seen])
-        .collect();
+    let same = answers[0].iter().zip(answers[1]).take_while(|(a, b)| a == b).count();
+    let parting = same + 1;
+    let spread = (1..=count).map(|step| step * shorter / (count + 1));
+    let behind = spread.filter(|seen| *seen > parting);
+    let mut seen: Vec<usize> =
+        [parting].into_iter().filter(|seen| *seen <= shorter).chain(behind).collect();
     seen.dedup();
+    // Both at their ends is what is compared anyway.
+    seen.retain(|seen| answers.iter().any(|answer| *seen < answer.len()));
     seen.into_iter().map(|seen| pair.map(|text| text.answer + seen - 1)).collect()
 }
 
@@ -61,10 +69,16 @@ mod tests {
             Text { ids, answer: prompt }
         };
         let (a, b) = (text(3, &[1, 2, 3, 4, 5, 6]), text(3, &[1, 2, 7, 8, 5, 6, 7, 8]));
-        // After 1, 3 and 4 of 6 ids; after one the answers are the same still.
+        // After 1, 3 and 4 of 6 ids; after one the answers are the same still, after three they part.
         assert_eq!(aligned([&a, &b], 3), [[5, 5], [6, 6]]);
+        assert_eq!(aligned([&a, &b], 1), [[5, 5]]);
         assert!(aligned([&a, &b], 0).is_empty());
+        // Where they part counts also between two of the evenly spread positions.
+        let c = text(3, &[1, 2, 3, 4, 9, 6, 7]);
+        assert_eq!(aligned([&a, &c], 2), [[7, 7]]);
+        // One ends where the other goes on: the end marker is compared with what is said instead.
         let (short, long) = (text(2, &[1]), text(4, &[2, 3, 4]));
-        assert!(aligned([&short, &long], 2).is_empty(), "one id is the last already");
+        assert_eq!(aligned([&short, &long], 2), [[2, 4]]);
+        assert!(aligned([&short, &text(4, &[2])], 2).is_empty(), "that is their end");
     }
 }

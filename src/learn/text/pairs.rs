@@ -1,11 +1,14 @@
 //! Preferences out of the same source: the same question with a better and a worse answer.
 
+mod broken;
+
 use serde::{Deserialize, Serialize};
 
 use super::compose::Part;
 use super::expert::{self, Level};
 use super::source::{Source, Topic};
 use crate::learn::random::Draws;
+pub use broken::{Fault, broken};
 
 /// One line of a preference file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

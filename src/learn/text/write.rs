@@ -58,8 +58,12 @@ fn preferences(source: &Source, args: &TextArgs, tell: &mut impl FnMut(&str)) ->
     std::fs::create_dir_all(&folder)
         .with_context(|| Problem::new("cannot make this folder").at(&folder))?;
     for (suffix, part) in [("", Part::Training), ("-held-out", Part::HeldOut)] {
+        let manners = pairs::manners(source, part);
+        // Half as many, so that of both together a third are about the language.
+        let faults = pairs::broken(source, part, manners.len() / 2, args.seed);
         let mut kinds = vec![
-            ("manners".to_owned(), pairs::manners(source, part)),
+            ("manners".to_owned(), manners),
+            ("broken".to_owned(), faults),
             ("sentiment".to_owned(), pairs::sentiment(source, part)),
         ];
         for domain in &source.domains {

@@ -18,6 +18,8 @@ use crate::shape::Shape as Sized;
 const PROMPT: usize = 128;
 const STEPS: usize = 24;
 const CANDIDATES: usize = 10;
+/// What showing rewards may cost of a step of one row, by the median.
+const MOST_FOR_DISPLAY: f64 = 1.2;
 
 pub fn print(shape: Sized, types: &[String]) -> Result<()> {
     println!(
@@ -82,7 +84,13 @@ pub fn print(shape: Sized, types: &[String]) -> Result<()> {
                 let (plain, rewarded) = (plain[at], rewarded[at]);
                 print!(" {:>10.2} {:>10.2} {:>7.3}", 1e3 * plain, 1e3 * rewarded, rewarded / plain);
             }
-            println!();
+            // What a person sees while a reply is made is one row; ten are decoding by reward.
+            let ratio = rewarded[STEPS / 2] / plain[STEPS / 2];
+            match rows {
+                1 if ratio <= MOST_FOR_DISPLAY => println!("  holds (at most 1.2)"),
+                1 => println!("  FAILS (at most 1.2)"),
+                _ => println!(),
+            }
         }
     }
     println!();

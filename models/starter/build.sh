@@ -58,29 +58,28 @@ vector financial medical legal
 
 # The reward adapter prefers helpful and civil answers to rude, evasive and harmful ones, and whole
 # answers to the same with a fault in their language, since decoding by it asks what each next token
-# is worth; unfinished answers, too, where they part and on the way. The others are for the table of
-# `tiller eval reward` and do not ship.
-mkdir -p "$out/rewards" "$out/ablations"
+# is worth; unfinished answers, too, where they part and on the way. A second one of the same pairs
+# has the heads over the vocabulary besides: expert and anti-expert, and drafts of three tokens.
+mkdir -p "$out/rewards"
 reward() {
     path=$1
     shift
-    if [ -f "$out/$path" ] || [ -f "$out/$path/config.json" ]; then return; fi
+    [ -f "$out/$path" ] && return
     $tiller learn reward --base "$out/base" --resume --out "$out/$path" \
         --pairs "$pairs/manners.jsonl" "$pairs/broken.jsonl" \
         --held-out "$pairs/manners-held-out.jsonl" "$pairs/broken-held-out.jsonl" \
-        --most 9000 --prefixes 4 --batch 32 --workers 2 --seed 5 "$@"
+        --most 9000 --prefixes 4 --batch 32 --workers 2 --seed 5 --learning-rate 1e-3 "$@"
 }
-reward rewards/manners.safetensors --learning-rate 1e-3
-reward ablations/random.safetensors --learning-rate 1e-3 --initialisation random
-reward ablations/zero.safetensors --learning-rate 1e-3 --initialisation zero
-reward ablations/attention.safetensors --learning-rate 1e-3 --insertion attention
-reward ablations/mlp.safetensors --learning-rate 1e-3 --insertion mlp
-reward ablations/last-half.safetensors --learning-rate 1e-3 --last-half
-reward ablations/separate --learning-rate 1e-4 --separate
+reward rewards/manners.safetensors
+reward rewards/manners-heads.safetensors --experts --drafts 3 --name "manners with heads"
 
+# Its table, with the reward model of its own and the other initialisations and insertions, which do
+# not ship; about 40 minutes, row by row, and goes on where it was stopped:
+#
 # tiller eval reward --base "$out/base" --adapter "$out/rewards/manners.safetensors" \
-#     --separate "$out/ablations/separate" --others "$out"/ablations/*.safetensors \
-#     --pairs "$pairs/manners-held-out.jsonl" --realistic "$out"
+#     --pairs "$pairs/manners-held-out.jsonl" --broken "$pairs/broken-held-out.jsonl" \
+#     --learn "$out/reward-table" --training "$pairs/manners.jsonl" "$pairs/broken.jsonl" \
+#     --workers 2 --realistic "$out"
 
 # For guidance, by task: the guide with a vector is the tuned half of a pair and the guide itself the
 # untuned one; the head of a prefix scorer reads the base as it is, from whole texts with final

@@ -258,6 +258,7 @@ impl<'a> Reply<'a> {
         if self.over {
             return Ok(Progress::Tokens(Vec::new()));
         }
+        runner.want_heads(self.is_detoxed(), self.is_speculating());
         if let Some(again) = &self.again {
             if again.make_next(runner, self.knobs, &self.ids, &mut self.passes)? {
                 let (done, total) = (runner.len(), self.ids.len());
@@ -344,10 +345,16 @@ impl<'a> Reply<'a> {
             rule.apply(&mut self.steered, position).with_context(|| rule.name().to_owned())?;
         }
         let detox = self.plan.reward.as_ref().map_or(0.0, |reward| reward.detox);
+        // Where it was dialled up just now, the next token is the first to know it.
         if detox != 0.0 && !output.detox.is_empty() {
             super::detox::apply(&mut self.steered, output.logits_of(0), output.detox_of(0), detox)?;
         }
         Ok(())
+    }
+
+    /// The expert and anti-expert rule is on.
+    fn is_detoxed(&self) -> bool {
+        self.plan.reward.as_ref().is_some_and(|reward| reward.detox != 0.0)
     }
 
     /// Penalises and draws from what was steered.

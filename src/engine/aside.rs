@@ -141,7 +141,7 @@ fn scan(loader: &dyn Loader, folders: Vec<PathBuf>) -> Event {
 }
 
 /// Runs a request's work; a panic in it becomes its error.
-fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> Result<T, String> {
+pub(super) fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
         Err(panic) => Err(format!("broke off: {}", panic_message(&*panic))),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::guides::RecipeGuide;
+use super::judging::Judged;
 use super::making::Progress;
 use super::pair::{AlignedFacts, RecipeAligned};
 use super::reward::RecipeReward;
@@ -15,7 +16,7 @@ use crate::decode::{Drafting, Passes};
 use crate::model::reward;
 use crate::model::vector::About;
 use crate::model::{FileKind, FoundModel, ModelFacts, SkippedModel};
-use crate::session::{TokenReferences, TokenTrace};
+use crate::session::{NodeId, TokenReferences, TokenTrace};
 use crate::steer::KvPolicy;
 use crate::steer::datastore::build::Standing;
 use crate::steer::datastore::{Around, Manifest};
@@ -96,6 +97,8 @@ pub enum Event {
     VectorInspected { path: PathBuf, outcome: Result<Box<About>, String> },
     /// Answer to `Request::Identify`.
     Identified { path: PathBuf, kind: FileKind },
+    /// Answer to `Request::Judge`: a reward model's scores of a reply, or why it has none.
+    Judged { path: PathBuf, node: NodeId, outcome: Result<Box<Judged>, String> },
     /// Answer to `Request::InspectReward`: what the adapter says of itself, or why it cannot be used
     /// with the model in memory.
     RewardInspected { path: PathBuf, outcome: Result<Box<reward::About>, String> },

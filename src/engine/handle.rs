@@ -9,6 +9,7 @@ use anyhow::Result;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::aside::{self, Aside};
+use super::judging::{self, Judging};
 use super::making::{self, Making};
 use super::shared::{Shared, Teller};
 use super::worker::{Work, Worker};
@@ -48,11 +49,16 @@ impl Engine {
         std::thread::Builder::new().name("tiller-aside".into()).spawn(move || {
             aside::run(&aside_out, &beside.0, beside.1.as_ref(), &beside.2, &beside.3);
         })?;
+        let (judge, judge_out) = bounded(REQUESTS);
+        let beside = (Arc::clone(&shared), Arc::clone(&loader), teller.clone());
+        std::thread::Builder::new().name("tiller-judge".into()).spawn(move || {
+            judging::run(&judge_out, &beside.0, beside.1.as_ref(), &beside.2);
+        })?;
         let worker = Worker::new(Arc::clone(&shared), loader, teller.clone());
         std::thread::Builder::new()
             .name("tiller-engine".into())
             .spawn(move || worker.run(&work_out))?;
-        Ok(EngineHandle { shared, work: work_in, aside: aside_in, events, teller })
+        Ok(EngineHandle { shared, work: work_in, aside: aside_in, judge, events, teller })
     }
 }
 
@@ -62,6 +68,7 @@ pub struct EngineHandle {
     shared: Arc<Shared>,
     work: Sender<Work>,
     aside: Sender<Aside>,
+    judge: Sender<Option<Box<Judging>>>,
     events: Receiver<Event>,
     teller: Teller,
 }
@@ -130,6 +137,8 @@ impl EngineHandle {
             Request::ListStores { within, folders } => {
                 self.aside(Aside::ListStores { within, folders })
             }
+            Request::Judge(judging) => self.judge(Some(judging)),
+            Request::DropJudge => self.judge(None),
             Request::Inspect { path } => self.aside(Aside::Inspect { path }),
             Request::AddVector { path, any_base } => self.open_vector(path, any_base),
             Request::RemoveVector { path } => self.work(Work::RemoveVector { path }),
@@ -216,6 +225,10 @@ impl EngineHandle {
 
     fn work(&self, work: Work) -> Result<(), Problem> {
         self.work.try_send(work).map_err(|error| refusal(&error))
+    }
+
+    fn judge(&self, judging: Option<Box<Judging>>) -> Result<(), Problem> {
+        self.judge.try_send(judging).map_err(|error| refusal(&error))
     }
 
     fn aside(&self, aside: Aside) -> Result<(), Problem> {

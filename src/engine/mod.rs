@@ -6,6 +6,7 @@ pub mod event;
 mod guided;
 pub mod guides;
 pub mod handle;
+pub mod judging;
 pub mod making;
 mod mixing;
 pub mod pair;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Recipe;
+use super::judging::Judging;
 use super::making::Making;
 use crate::model::LoadOptions;
 use crate::session::Role;
@@ -72,6 +73,11 @@ pub enum Request {
     ReadAround { folder: PathBuf, file: PathBuf, passage: String, place: String },
     /// Look at the datastores in a folder and at these; answered by `Event::StoresFound`.
     ListStores { within: PathBuf, folders: Vec<PathBuf> },
+    /// Have a reward model of its own read a reply that is there, beside everything else; answered
+    /// by `Event::Judged`. It stays in memory for the next one.
+    Judge(Box<Judging>),
+    /// Let go of it.
+    DropJudge,
     /// Describe a model file or folder without loading it; answered by `Event::Inspected`.
     Inspect { path: PathBuf },
 }

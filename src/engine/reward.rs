@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::Passes;
 use crate::decode::guide::shared_vocabulary;
-use crate::model::{Loader, Model};
+use crate::model::scorer::Scorer;
+use crate::model::{Loader, Model, Vocabulary};
 use crate::platform::Problem;
 use crate::steer::{Plan, RewardSetting};
 
@@ -22,7 +23,7 @@ pub struct RecipeReward {
 }
 
 /// Size and time of change of a file.
-type Stamp = Option<(u64, SystemTime)>;
+pub(super) type Stamp = Option<(u64, SystemTime)>;
 
 /// Which adapter stands beside the model.
 #[derive(Debug, Default)]
@@ -144,6 +145,20 @@ fn insert(
     Ok(Held { recipe, stamp, deviation, has_experts, drafts })
 }
 
+/// # Errors
+/// When a reward model reads other tokens than the model whose text it is to judge.
+pub(super) fn same_tokens(own: &dyn Vocabulary, scorer: &Scorer, path: &Path) -> Result<()> {
+    let Err(parting) = shared_vocabulary(own, scorer.language.vocabulary.as_ref()) else {
+        return Ok(());
+    };
+    let what = format!(
+        "this reward model reads other tokens than the model: {} is {:?} there and {:?} here",
+        parting.id, parting.guide, parting.base
+    );
+    let hint = "take a reward model of the same tokenizer";
+    Err(Problem::new(what).at(path).hint(hint).into())
+}
+
 /// Puts a reward model of its own beside the model. Nobody measured how far its scores spread, so a
 /// strength is in logits per unit of score.
 fn judge(
@@ -153,15 +168,7 @@ fn judge(
     model: &mut Model,
 ) -> Result<Held> {
     let scorer = loader.open_judge(&setting.path, &model.facts)?;
-    let (own, its) = (&model.language.vocabulary, &scorer.language.vocabulary);
-    if let Err(parting) = shared_vocabulary(own.as_ref(), its.as_ref()) {
-        let what = format!(
-            "this reward model reads other tokens than the model: {} is {:?} there and {:?} here",
-            parting.id, parting.guide, parting.base
-        );
-        let hint = "take a reward model of the same tokenizer";
-        return Err(Problem::new(what).at(&setting.path).hint(hint).into());
-    }
+    same_tokens(model.language.vocabulary.as_ref(), &scorer, &setting.path)?;
     let recipe = RecipeReward {
         name: scorer.facts.name.clone(),
         path: setting.path.clone(),
@@ -171,7 +178,8 @@ fn judge(
     Ok(Held { recipe, stamp, deviation: Some(1.0), has_experts: false, drafts: false })
 }
 
-fn stamp(path: &Path) -> Stamp {
+/// What a file or a model's folder is known again by.
+pub(super) fn stamp(path: &Path) -> Stamp {
     // A folder's own times say nothing of what is written into its files.
     let path = if path.is_dir() { &path.join("config.json") } else { path };
     let facts = std::fs::metadata(path).ok()?;

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::decoder::DecoderSpec;
+use super::facts::RewardMemory;
 use super::{reward, vector};
 
 /// The vectors that lie beside a model's weights, by name. Only what is one is listed; a model in a
@@ -16,6 +18,22 @@ pub fn rewards(model: &Path) -> Vec<PathBuf> {
     listed(&model.join("rewards"), reward::file::is_adapter)
 }
 
+/// What those adapters would take beside a model like this; one that does not fit it is left out.
+pub fn reward_memory(adapters: &[PathBuf], spec: &DecoderSpec) -> Vec<RewardMemory> {
+    let one = |path: &PathBuf| {
+        let about = reward::file::read_about(path).ok()?;
+        let shape = reward::Shape::new(&about.facts, about.heads, spec).ok()?;
+        let file = path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = if about.facts.name.is_empty() { &file } else { about.facts.name.as_str() };
+        Some(RewardMemory {
+            name: name.to_owned(),
+            weight_bytes: about.bytes,
+            cache_bytes_per_token: shape.cache_bytes_per_token(),
+        })
+    };
+    adapters.iter().filter_map(one).collect()
+}
+
 fn listed(folder: &Path, is_one: fn(&Path) -> bool) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -27,7 +45,10 @@ fn listed(folder: &Path, is_one: fn(&Path) -> bool) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::checkpoint::Checkpoint;
+    use crate::model::load::{outlook, outlook_of};
     use crate::model::reward::Adapter;
+    use crate::model::reward::{Facts as RewardFacts, Heads, Shape, Sizes};
     use crate::model::vector::file::Precision;
     use crate::model::vector::{Facts, Vector};
 
@@ -60,5 +81,39 @@ mod tests {
         let names = ["civil.safetensors", "kind.safetensors"];
         assert_eq!(rewards(model.path()), names.map(|name| folder.join(name)));
         assert!(rewards(&folder.join("README.md")).is_empty());
+    }
+
+    #[test]
+    fn what_an_adapter_would_take_is_known_before_anything_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families/llama");
+        for name in ["config.json", "model.safetensors"] {
+            std::fs::copy(golden.join(name), folder.path().join(name)).unwrap();
+        }
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        assert!(outlook(&checkpoint).unwrap().facts.reward_memory.is_empty());
+        let spec = DecoderSpec::from_config(&checkpoint.config).unwrap();
+        let sizes = Sizes::one_in(4, &spec);
+        let facts = RewardFacts { name: "civil".into(), sizes, ..RewardFacts::default() };
+        let shape = Shape::new(&facts, Heads::default(), &spec).unwrap();
+        let tensors = shape.tensors().into_iter().map(|tensor| {
+            let values = vec![0.5; tensor.shape.iter().product()];
+            (tensor.name, reward::Values { shape: tensor.shape, values })
+        });
+        let adapter =
+            Adapter { tensors: tensors.collect(), facts: facts.clone(), ..Adapter::default() };
+        std::fs::create_dir(folder.path().join("rewards")).unwrap();
+        let path = folder.path().join("rewards/civil.safetensors");
+        reward::file::write(&path, &adapter).unwrap();
+        // One of another shape beside it is passed over here, and refused by name when it is shown.
+        let other = RewardFacts { sizes: Sizes { width: 4096, ..sizes }, ..facts };
+        let path = folder.path().join("rewards/other.safetensors");
+        reward::file::write(&path, &Adapter { facts: other, ..Adapter::default() }).unwrap();
+        let found = outlook_of(&checkpoint, spec.clone()).unwrap().facts.reward_memory;
+        let [one] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((one.name.as_str(), one.weight_bytes), ("civil", 4 * shape.parameter_count()));
+        assert_eq!(one.cache_bytes_per_token, shape.cache_bytes_per_token());
+        let cache = 100 * shape.cache_bytes_per_token();
+        assert_eq!(one.bytes(100), 4 * shape.parameter_count() + cache);
     }
 }

@@ -69,8 +69,29 @@ pub struct ModelFacts {
     /// The reward adapters that came with it.
     #[serde(default)]
     pub rewards: Vec<PathBuf>,
+    /// What each of them would take beside it.
+    #[serde(default)]
+    pub reward_memory: Vec<RewardMemory>,
     /// Family parameters worth showing, name and value.
     pub details: Vec<(String, String)>,
+}
+
+/// What a reward adapter takes of memory beside its model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewardMemory {
+    /// What the person calls it.
+    pub name: String,
+    pub weight_bytes: u64,
+    /// Of inserted keys and values, for a position of one row.
+    pub cache_bytes_per_token: u64,
+}
+
+impl RewardMemory {
+    /// All it takes with a cache of so many positions.
+    pub fn bytes(&self, cache_length: usize) -> u64 {
+        let cache = self.cache_bytes_per_token.saturating_mul(cache_length as u64);
+        self.weight_bytes.saturating_add(cache)
+    }
 }
 
 /// A model found in a store.

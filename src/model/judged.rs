@@ -89,6 +89,9 @@ impl Runner for Judged {
         }
         Ok(())
     }
+    fn want_heads(&mut self, experts: bool, drafts: bool) {
+        self.base.want_heads(experts, drafts);
+    }
     fn judge(&mut self, judge: Option<Box<Scorer>>) -> Result<()> {
         let Some(mut judge) = judge else {
             self.judge = None;

@@ -1,8 +1,10 @@
 //! What a path that was handed to the program holds, by a look at names and headers: a model, an
-//! alignment vector or a reward adapter.
+//! alignment vector, a reward adapter or a reward model.
 
 use std::path::Path;
 
+use super::checkpoint::Checkpoint;
+use super::scorer::is_scorer;
 use super::{reward, vector};
 
 /// What a file or a folder is.
@@ -12,6 +14,8 @@ pub enum FileKind {
     Vector,
     /// A reward adapter's file.
     Reward,
+    /// The folder of a reward model of its own.
+    Judge,
     /// Anything else: opening it as a model says what is wrong with it.
     Model,
 }
@@ -26,6 +30,8 @@ impl FileKind {
             Self::Vector
         } else if reward::file::is_adapter(path) {
             Self::Reward
+        } else if is_checkpoint && Checkpoint::open(path).is_ok_and(|found| is_scorer(&found)) {
+            Self::Judge
         } else {
             Self::Model
         }
@@ -60,6 +66,8 @@ mod tests {
             assert_eq!(FileKind::of(&at(name)), FileKind::Vector, "{name}");
         }
         assert_eq!(FileKind::of(&at("civil.safetensors")), FileKind::Reward);
+        let judge = crate::model::scorer::tests::judge("llama", "score", 1, false);
+        assert_eq!(FileKind::of(judge.path()), FileKind::Judge);
         for name in ["model", "notes.safetensors", "weights.gguf", "nowhere"] {
             assert_eq!(FileKind::of(&at(name)), FileKind::Model, "{name}");
         }

@@ -23,7 +23,9 @@ pub mod value;
 pub mod vector;
 pub mod weights;
 
-pub use facts::{FoundModel, GenerationDefaults, LoadOptions, ModelFacts, SkippedModel};
+pub use facts::{
+    FoundModel, GenerationDefaults, LoadOptions, ModelFacts, RewardMemory, SkippedModel,
+};
 pub use kind::FileKind;
 pub use language::{Language, Template, TextStream, Vocabulary};
 pub use loaded::{DoesNotFit, Loader, Model, Progress, ScorerFile};

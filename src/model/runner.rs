@@ -123,6 +123,9 @@ pub trait Runner: Send {
             }
         }
     }
+    /// Which of an adapter's heads over the vocabulary are computed from the next pass on; all of
+    /// them after [`Self::insert`]. What nobody asks for costs nothing.
+    fn want_heads(&mut self, _experts: bool, _drafts: bool) {}
     /// Puts a reward model of its own beside the model, in place of whatever gave rewards, or takes
     /// it away. It reads what the model reads; what the cache holds is forgotten when one is put
     /// there.

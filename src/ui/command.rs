@@ -113,6 +113,10 @@ pub enum Command {
     AddReward(PathBuf),
     /// Show the rewards of this adapter, or none.
     SetReward(Option<PathBuf>),
+    /// Ask for the folder of a reward model to compare with.
+    ChooseJudge,
+    /// Have a reward model judge the replies on screen; nothing takes it away.
+    SetJudge(Option<PathBuf>),
     /// Show a token of a reply with its card.
     GoToToken {
         node: NodeId,

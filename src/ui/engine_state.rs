@@ -251,6 +251,7 @@ impl EngineState {
             | Event::PlanRefused { .. }
             | Event::VectorInspected { .. }
             | Event::RewardInspected { .. }
+            | Event::Judged { .. }
             | Event::Rewarded { .. }
             | Event::MakingProgress(_)
             | Event::Made { .. }

@@ -246,6 +246,9 @@ fn doctor_reports_devices_folders_and_models() {
     std::fs::create_dir_all(&hub).unwrap();
     std::fs::write(hub.join("config.json"), r#"{"model_type":"whisper"}"#).unwrap();
     std::fs::write(hub.join("model.safetensors"), [0; 8]).unwrap();
+    let rewards = folder.join("rewards");
+    std::fs::create_dir(&rewards).unwrap();
+    super::reward::adapter(&folder, &rewards);
     let output = tiller(&["doctor"])
         .env("HOME", home.path())
         .env("TILLER_DATA_DIR", home.path().join("data"))
@@ -255,7 +258,7 @@ fn doctor_reports_devices_folders_and_models() {
         .unwrap();
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    for part in ["CPU", "cuda", "bundled", "whisper", "Passed over"] {
+    for part in ["CPU", "cuda", "bundled", "rewards of civil  ", "whisper", "Passed over"] {
         assert!(said.contains(part), "no {part} in {said}");
     }
     assert!(said.contains(home.path().join("data").to_str().unwrap()), "{said}");

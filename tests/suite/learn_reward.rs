@@ -1,18 +1,19 @@
-//! `tiller learn reward` and `tiller eval reward` from outside: killing a run at any moment and
-//! filling the disk under it leave the last good state, and the table is printed. The same learning
-//! beside a running engine.
+//! `tiller learn reward` from outside: killing a run at any moment and filling the disk under it leave
+//! the last good state. The same learning beside a running engine.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
+use tiller::engine::judging::Judging;
 use tiller::engine::making::{Lessons, MadeFrom, Making};
-use tiller::engine::{Engine, EngineHandle, Event, Request};
+use tiller::engine::{Engine, EngineHandle, Event, Prompt, Request, Turn};
 use tiller::learn::network::{Network, NetworkShape};
 use tiller::learn::random;
-use tiller::model::FileKind;
 use tiller::model::reward::file;
+use tiller::model::{FileKind, LoadOptions};
+use tiller::session::{NodeId, Role};
 
 use crate::learn_vector::base_stage;
 
@@ -52,7 +53,7 @@ fn stage_of(folder: &Path, network: impl FnOnce(NetworkShape) -> Network) {
 }
 
 /// A run over those pairs that saves after every step.
-fn learn(folder: &Path, out: &str, more: &[&str]) -> Command {
+pub fn learn(folder: &Path, out: &str, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tiller"));
     command.args([
         "learn",
@@ -71,11 +72,11 @@ fn learn(folder: &Path, out: &str, more: &[&str]) -> Command {
     command
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -167,53 +168,6 @@ fn a_full_disk_leaves_the_last_good_state() {
     assert!(std::fs::read(&cancelled).unwrap() == good, "the last good state was touched");
 }
 
-#[test]
-fn the_table_is_printed_with_its_bars() {
-    let folder = tempfile::tempdir().unwrap();
-    reward_stage(folder.path());
-    let run = |out: &str, more: &[&str]| {
-        let output = learn(folder.path(), out, more).stderr(Stdio::piped()).output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-    };
-    run("mirror.safetensors", &["--epochs", "3", "--prefixes", "2", "--one-in", "2"]);
-    run("random.safetensors", &["--epochs", "1", "--initialisation", "random", "--one-in", "2"]);
-    run("half.safetensors", &["--epochs", "1", "--last-half", "--insertion", "attention"]);
-    run("judge", &["--epochs", "2", "--separate"]);
-    let path = |name: &str| -> PathBuf { folder.path().join(name) };
-    let output = Command::new(env!("CARGO_BIN_EXE_tiller"))
-        .args(["eval", "reward", "--prompts", "2", "--tokens", "6", "--candidates", "4"])
-        .arg("--base")
-        .arg(path("base"))
-        .arg("--adapter")
-        .arg(path("mirror.safetensors"))
-        .arg("--separate")
-        .arg(path("judge"))
-        .arg("--others")
-        .args([path("random.safetensors"), path("half.safetensors")])
-        .arg("--pairs")
-        .arg(path("pairs.jsonl"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    for line in [
-        "mirror, attention and MLP, width",
-        "random, attention and MLP, width",
-        "attention only, from layer 1",
-        "a model of its own",
-        "greedy over candidate rows",
-        "separate model, strength 2",
-        "adapter, strength 1",
-        "within 2 points of the separate model",
-        "mirror initialisation at least as good as random",
-        "of the extra space saved on this base",
-    ] {
-        assert!(text.contains(line), "{line} is missing in:\n{text}");
-    }
-    // Where nothing was rewarded, nothing was changed.
-    assert!(text.contains("holds  at strength 0 the replies are the plain ones"), "{text}");
-}
-
 /// How it ended, and what was told on the way.
 fn answered(engine: &EngineHandle) -> (Event, Vec<String>, Vec<f64>) {
     let (mut told, mut checks) = (Vec::new(), Vec::new());
@@ -270,7 +224,7 @@ fn rewards_are_measured_learnt_cancelled_and_taken_up_beside_the_engine() {
     assert!(checks.len() > 1 && checks.last() >= checks.first(), "{checks:?}");
     let facts = file::read_facts(&out).unwrap();
     assert_eq!((facts.name.as_str(), facts.base.rounded_to.as_str()), ("fox", ""));
-    assert_eq!(facts.training.unwrap().objective, "pairwise on prefixes");
+    assert_eq!(facts.training.unwrap().objective, "pairwise on prefixes, faults");
 
     // What is there is not written over.
     engine.send(Request::Make(making(&lessons))).unwrap();
@@ -285,6 +239,18 @@ fn rewards_are_measured_learnt_cancelled_and_taken_up_beside_the_engine() {
 
 /// The tokens of a greedy reply as `say --json` prints them, and what it says of drafts.
 fn said_greedily(folder: &Path, more: &[&str]) -> (Vec<(u64, String)>, [u64; 2]) {
+    let lines = said_json(folder, more);
+    let (last, tokens) = lines.split_last().unwrap();
+    let token = |line: &serde_json::Value| {
+        (line["id"].as_u64().unwrap(), line["text"].as_str().unwrap().to_owned())
+    };
+    let drafting = &last["timings"]["drafting"];
+    let count = |name: &str| drafting[name].as_u64().unwrap_or_default();
+    (tokens.iter().map(token).collect(), [count("drafted"), count("accepted")])
+}
+
+/// Every line of it.
+fn said_json(folder: &Path, more: &[&str]) -> Vec<serde_json::Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_tiller"))
         .args(["say", "Which animal sleeps?", "--json", "--plan"])
         .arg(folder.join("plan.toml"))
@@ -295,15 +261,7 @@ fn said_greedily(folder: &Path, more: &[&str]) -> (Vec<(u64, String)>, [u64; 2])
         .unwrap();
     assert!(output.status.success(), "{}", said(&output));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines: Vec<serde_json::Value> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let (last, tokens) = lines.split_last().unwrap();
-    let token = |line: &serde_json::Value| {
-        (line["id"].as_u64().unwrap(), line["text"].as_str().unwrap().to_owned())
-    };
-    let drafting = &last["timings"]["drafting"];
-    let count = |name: &str| drafting[name].as_u64().unwrap_or_default();
-    (tokens.iter().map(token).collect(), [count("drafted"), count("accepted")])
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -349,6 +307,40 @@ fn a_separate_reward_model_decides_as_an_adapter_does() {
     let steered = with("1000");
     assert_ne!(steered, plain);
     assert_eq!(with("1000"), steered);
+    // It reads what is there already, too: the scores behind every token of a reply.
+    let engine = Engine::start(|| {}).unwrap();
+    let base = folder.path().join("base");
+    engine.send(Request::Load { path: base.clone(), options: LoadOptions::default() }).unwrap();
+    let ended = |engine: &EngineHandle| loop {
+        match engine.recv_timeout(STUCK).expect("the engine tells something") {
+            Event::Judged { outcome, .. } => return outcome,
+            Event::LoadFailed { message, .. } => panic!("{message}"),
+            _ => {}
+        }
+    };
+    while !matches!(engine.recv_timeout(STUCK), Some(Event::Loaded(_))) {}
+    let turns = vec![Turn { role: Role::User, content: "Which animal sleeps?".into() }];
+    let judging = Judging {
+        path: folder.path().join("judge"),
+        node: NodeId::fresh(),
+        prompt: Prompt::Chat(turns),
+        tokens: plain.iter().map(|(id, _)| *id as u32).collect(),
+    };
+    engine.send(Request::Judge(Box::new(judging.clone()))).unwrap();
+    let judged = ended(&engine).unwrap();
+    assert_eq!((judged.name.as_str(), judged.rewards.len()), ("judge", plain.len()));
+    let shown = said_json(folder.path(), &["--reward", &judge, "--reward-strength", "0"]);
+    let told: Vec<f64> = shown.iter().filter_map(|line| line["reward"].as_f64()).collect();
+    assert!(told.len() + 1 >= plain.len(), "{told:?}");
+    for (told, read) in told.iter().zip(&judged.rewards) {
+        assert!((told - f64::from(*read)).abs() < 1e-4, "{told} while speaking, {read} behind it");
+    }
+    let none = Judging { path: base, ..judging.clone() };
+    engine.send(Request::Judge(Box::new(none))).unwrap();
+    assert!(ended(&engine).unwrap_err().contains("no head that gives a score"));
+    engine.send(Request::DropJudge).unwrap();
+    engine.send(Request::Judge(Box::new(judging))).unwrap();
+    assert_eq!(ended(&engine).unwrap(), judged);
     // A language model is no judge, and says so.
     let base = folder.path().join("base").display().to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_tiller"))

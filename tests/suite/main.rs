@@ -18,6 +18,7 @@ mod learn;
 mod learn_reward;
 mod learn_vector;
 mod reward;
+mod reward_table;
 mod session;
 mod small_model;
 mod templates;

@@ -126,7 +126,7 @@ fn what_cannot_be_decided_by_is_refused_and_the_next_reply_is_made() {
 }
 
 /// An adapter for the small model, its reward head drawn so that texts differ.
-fn adapter(model: &Path, out: &Path) -> PathBuf {
+pub fn adapter(model: &Path, out: &Path) -> PathBuf {
     let checkpoint = Checkpoint::open(model).unwrap();
     let spec = DecoderSpec::from_config(&checkpoint.config).unwrap();
     let loaded = Checkpoints.load(model, &LoadOptions::default(), &mut |_, _| true).unwrap();

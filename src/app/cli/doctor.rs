@@ -3,10 +3,11 @@
 use anyhow::Result;
 
 use super::output::put_line;
-use crate::model::device;
+use crate::model::load::Checkpoints;
 use crate::model::stores::{self, Environment};
+use crate::model::{Loader, beside, device};
 use crate::platform::Folders;
-use crate::ui::words::bytes;
+use crate::ui::words::{bytes, count};
 
 pub fn run() -> Result<()> {
     put_line(&format!("Tiller {}", env!("CARGO_PKG_VERSION")))?;
@@ -48,6 +49,20 @@ pub fn run() -> Result<()> {
     for model in found {
         let size = bytes(model.bytes);
         put_line(&format!("  {}  {size}  {}  {}", model.name, model.store, model.path.display()))?;
+        if beside::rewards(&model.path).is_empty() {
+            continue;
+        }
+        // As it would be loaded by itself: what an adapter takes goes by the context, too.
+        if let Ok(facts) = Checkpoints.inspect(&model.path) {
+            for adapter in &facts.reward_memory {
+                put_line(&format!(
+                    "    rewards of {}  {} more beside it, with {} tokens of context",
+                    adapter.name,
+                    bytes(adapter.bytes(facts.cache_length)),
+                    count(facts.cache_length as u64)
+                ))?;
+            }
+        }
     }
     if !skipped.is_empty() {
         put_line("\nPassed over")?;

@@ -5,6 +5,7 @@ use clap::Subcommand;
 
 use super::output::put_line;
 use crate::eval;
+use crate::platform::{Cancelled, interrupt};
 
 /// What can be measured.
 #[derive(Debug, Subcommand)]
@@ -14,7 +15,7 @@ pub enum EvalVerb {
     /// Measure three domain vectors on their base: rates per level, leaks, combinations, costs.
     Vectors(eval::VectorsArgs),
     /// Measure a reward adapter against a reward model of its own: pairs, replies, space and time.
-    Reward(eval::RewardArgs),
+    Reward(Box<eval::RewardArgs>),
     /// Measure datastores: exact answers, text they say nothing about, multiple choice.
     Store(eval::StoreArgs),
     /// Measure guidance: the methods of the switchboard on held-out prompts, by a judge of its own.
@@ -28,7 +29,15 @@ pub fn run(verb: &EvalVerb) -> Result<()> {
     match verb {
         EvalVerb::Starter(args) => eval::starter(args, tell)?,
         EvalVerb::Vectors(args) => eval::vectors(args, tell)?,
-        EvalVerb::Reward(args) => eval::reward(args, tell)?,
+        EvalVerb::Reward(args) => {
+            interrupt::watch();
+            match eval::reward(args, interrupt::pressed, tell) {
+                Err(error) if error.is::<Cancelled>() => {
+                    put_line("stopped; the same command goes on where it was kept with --learn")?;
+                }
+                outcome => outcome?,
+            }
+        }
         EvalVerb::Store(args) => eval::store(args, tell)?,
         EvalVerb::Guidance(args) => eval::guidance(args, tell)?,
     }

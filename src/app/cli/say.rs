@@ -281,7 +281,13 @@ fn summary(reason: &StopReason, timings: &ReplyTimings) -> String {
     let first = timings.first_token_secs;
     let drafted = match timings.drafting {
         drafting if drafting.is_none() => String::new(),
-        drafting => format!("; {} of {} drafts accepted", drafting.accepted, drafting.drafted),
+        drafting => format!(
+            "; {} of {} drafts accepted ({:.0} %), {:.2} tokens a pass",
+            drafting.accepted,
+            drafting.drafted,
+            100.0 * drafting.rate(),
+            drafting.tokens_per_pass()
+        ),
     };
     let rows = match timings.row_forwards {
         0 => String::new(),

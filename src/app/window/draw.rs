@@ -5,8 +5,9 @@ use egui::containers::panel::PanelState;
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use jiff::tz::TimeZone;
 
-use super::chat::{Chat, LiveReply};
+use super::chat::LiveReply;
 use super::state::Window;
+use super::trajectories::trajectories;
 use crate::engine::Outcome;
 use crate::model::FileKind;
 use crate::session::id::now_ms;
@@ -20,7 +21,7 @@ use crate::ui::guidance::tree::{TreeView, tree_ui};
 use crate::ui::header::{HeaderView, header_ui};
 use crate::ui::making::{LearningView, MakingView, learning_ui, making_ui};
 use crate::ui::model::{CardView, PickerView, picker_ui};
-use crate::ui::reward::{RewardView, Trajectory};
+use crate::ui::reward::{JudgeView, RewardView};
 use crate::ui::sampling::SamplingView;
 use crate::ui::side::{SideView, side_ui};
 use crate::ui::status::{ContextUse, status_ui};
@@ -126,7 +127,7 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
         bottom: 0,
     });
     let own = window.chat.system_prompt.as_deref();
-    let lines = trajectories(&window.chat, window.reply.as_ref());
+    let lines = trajectories(&window.chat, window.reply.as_ref(), window.judge.as_ref());
     let recommended = window.engine.model.as_ref().and_then(|model| model.recommended.as_ref());
     // Its dialog says how far it is.
     let is_said = matches!(window.panels.dialog, Some(Dialog::Making | Dialog::Learning));
@@ -155,6 +156,11 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             learning: being_made(FileKind::Reward),
             is_replying: window.reply.is_some(),
             trajectories: &lines,
+            judge: window.judge.as_ref().map(|judge| JudgeView {
+                name: &judge.name,
+                path: &judge.path,
+                is_reading: judge.is_reading(),
+            }),
         },
         guidance: GuidanceView {
             plan: &window.chat.plan,
@@ -186,25 +192,6 @@ fn right_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
     if shown != was_shown {
         commands.push(Command::Act(Action::ToggleRightPanel));
     }
-}
-
-/// The versions of the last reply on screen that have rewards, the one being written among them.
-fn trajectories<'a>(chat: &'a Chat, reply: Option<&'a LiveReply>) -> Vec<Trajectory<'a>> {
-    let live = reply.filter(|live| live.conversation == chat.id);
-    let tree = &chat.tree;
-    let path = tree.active_path();
-    let Some(last) = path.iter().rev().find(|node| node.role == Role::Assistant) else {
-        return Vec::new();
-    };
-    let versions = tree.versions(last.id).iter().enumerate().filter_map(|(index, id)| {
-        let tokens = match live.filter(|live| live.node.id == *id) {
-            Some(live) => &live.node.tokens,
-            None => &tree.node(*id)?.tokens,
-        };
-        let is_shown = *id == last.id;
-        Some(Trajectory { node: *id, version: index + 1, is_shown, tokens })
-    });
-    versions.filter(|version| version.points().next().is_some()).collect()
 }
 
 fn middle_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {

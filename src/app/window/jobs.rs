@@ -23,6 +23,8 @@ pub enum Question {
     AlignedModel,
     /// A reward adapter's file.
     RewardFile,
+    /// The folder of a reward model to compare with.
+    JudgeFolder,
     /// A path that making a vector asks for.
     ForMaking(Field),
     /// A document to ground replies in.
@@ -152,6 +154,9 @@ pub fn system_dialogs() -> Dialogs {
                 .add_filter("Reward adapters", &["safetensors"])
                 .add_filter("All files", &["*"])
                 .pick_file(),
+            Question::JudgeFolder => {
+                dialog.set_title("Compare with a reward model: its folder").pick_folder()
+            }
             Question::Document => {
                 dialog.set_title("Add a document to ground replies in").pick_file()
             }

@@ -43,6 +43,7 @@ impl eframe::App for Window {
         self.note_place(context);
         self.look_at_vectors();
         self.look_at_rewards();
+        self.look_at_judged();
         self.look_at_tree();
         self.keep_what_is_quiet();
     }
@@ -131,6 +132,7 @@ impl Window {
             Event::VectorFailed { path, message } => self.refuse_vector(path, message),
             Event::Identified { path, kind: FileKind::Vector } => self.add_vector(&path),
             Event::Identified { path, kind: FileKind::Reward } => self.add_reward(&path),
+            Event::Identified { path, kind: FileKind::Judge } => self.set_judge(Some(&path)),
             Event::Identified { path, kind: FileKind::Model } if Format::is_document(&path) => {
                 self.dropped.push(path);
             }
@@ -148,6 +150,7 @@ impl Window {
             Event::Counted { ticket, tokens } => self.counting.counted(ticket, tokens.ok()),
             Event::VectorInspected { path, outcome } => self.take_vector(path, outcome),
             Event::RewardInspected { path, outcome } => self.take_reward(path, outcome),
+            Event::Judged { path, node, outcome } => self.take_judged(&path, node, outcome),
             Event::Scanned { .. } => self.open_bundled(),
             Event::StoreProgress { folder, standing, tokens_per_sec } => {
                 self.take_store_progress(&folder, standing, tokens_per_sec);
@@ -228,6 +231,7 @@ impl Window {
             Question::AlignedModel => self.run(Command::SetAligned(path)),
             Question::VectorFile => self.run(Command::AddVector(path)),
             Question::Document => self.run(Command::AddDocuments(vec![path])),
+            Question::JudgeFolder => self.set_judge(Some(&path)),
             Question::RewardFile => self.run(Command::AddReward(path)),
             Question::SaveAs(_) => {
                 let is_json = path.extension().is_some_and(|extension| extension == "json");

@@ -14,6 +14,7 @@ mod logic;
 mod place;
 mod start;
 mod state;
+mod trajectories;
 mod tree;
 
 use std::path::PathBuf;

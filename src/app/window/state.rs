@@ -8,6 +8,7 @@ use std::time::Instant;
 use egui::Context;
 
 use super::chat::{Chat, LiveReply};
+use super::commands::judge::Judge;
 use super::counting::Counting;
 use super::jobs::{Dialogs, Jobs};
 use super::keeping::Unkept;
@@ -71,6 +72,8 @@ pub struct Window {
     pub(super) measures: bool,
     /// What is known of reward adapters' files, for the model in memory.
     pub(super) rewards: KnownRewards,
+    /// The reward model that judges the replies on screen.
+    pub(super) judge: Option<Judge>,
     /// The one that is taken once it has been looked at.
     pub(super) adding_reward: Option<PathBuf>,
     /// What is being made.
@@ -173,6 +176,7 @@ impl Window {
             adding_vectors: Vec::new(),
             measures: false,
             rewards: KnownRewards::new(),
+            judge: None,
             adding_reward: None,
             making: None,
             stores: Vec::new(),

@@ -25,12 +25,26 @@ pub struct Drafting {
     pub drafted: usize,
     /// Of these, tokens the model itself drew.
     pub accepted: usize,
+    /// Passes that drafts could be verified in.
+    #[serde(default)]
+    pub passes: usize,
 }
 
 impl Drafting {
     /// Nothing was drafted.
     pub fn is_none(&self) -> bool {
         self.drafted == 0
+    }
+
+    /// Share of the drafts that were accepted.
+    pub fn rate(&self) -> f64 {
+        self.accepted as f64 / self.drafted.max(1) as f64
+    }
+
+    /// Tokens that each of those passes brought, 1 without a draft accepted: how much faster the
+    /// reply was, were a pass over several positions as cheap as one over a single one.
+    pub fn tokens_per_pass(&self) -> f64 {
+        (self.passes + self.accepted) as f64 / self.passes.max(1) as f64
     }
 }
 
@@ -41,7 +55,7 @@ impl Reply<'_> {
     }
 
     /// Drafts are verified for greedy replies alone, and not where rewards decide.
-    fn is_speculating(&self) -> bool {
+    pub(super) fn is_speculating(&self) -> bool {
         let asked = self.plan.reward.as_ref().is_some_and(|reward| reward.speculate);
         asked && self.plan.sampling.temperature == 0.0 && self.weight().is_none()
     }
@@ -70,6 +84,7 @@ impl Reply<'_> {
         let cached = runner.len();
         let mut fed = self.ids[cached..].to_vec();
         if self.is_speculating() {
+            self.drafting.passes += 1;
             let room = runner.context_length() - cached;
             fed.extend(self.drafts.iter().take(room.saturating_sub(fed.len())));
         }

@@ -28,7 +28,8 @@ pub struct Lessons {
     /// `.jsonl` of pairs, or of ratings.
     pub data: PathBuf,
     pub rated: bool,
-    /// Also compare pairs on the way, so that unfinished answers are judged, too.
+    /// Also compare pairs on the way, and answers with themselves with a fault in their language: so
+    /// that unfinished answers are judged, too, and decoding by it does not break the language.
     pub unfinished: bool,
     /// Stop when it gets no better, and keep the best.
     pub stops_early: bool,
@@ -56,6 +57,7 @@ fn arguments(making: &Making, lessons: &Lessons) -> RewardArgs {
     } else {
         args.pairs = data;
     }
+    args.faults = lessons.unfinished && !lessons.rated;
     args.name = Some(making.name.clone());
     args.schedule = Schedule {
         prefixes: if lessons.unfinished && !lessons.rated { PREFIXES } else { 0 },

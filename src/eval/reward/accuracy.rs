@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::learn::reward::objective;
 use crate::learn::reward::texts::{Lesson, Lessons};
 use crate::model::scorer::Scorer;
 use crate::model::{Runner, Wanted};
@@ -32,11 +33,46 @@ impl Judge for Beside<'_> {
     }
 }
 
+/// Held-out pairs with their texts.
+pub struct HeldOut {
+    pub lessons: Lessons,
+    pub pairs: Vec<Lesson>,
+}
+
+/// Share of the pairs in the right order where they part: at the first token that differs, which is
+/// where decoding has to choose. Ties count half; pairs that part at their ends are passed over.
+///
+/// # Errors
+/// When a pass fails.
+pub fn where_they_part(judge: &mut impl Judge, held_out: &HeldOut) -> Result<f64> {
+    let (mut right, mut all) = (0.0, 0.0_f64);
+    for lesson in &held_out.pairs {
+        let Lesson::Pair(pair) = lesson else { continue };
+        let texts = pair.map(|text| &held_out.lessons.texts[text]);
+        let Some([one, other]) = objective::aligned(texts, 1).first().copied() else { continue };
+        let better = judge.judge(&texts[0].ids[..=one])?;
+        let worse = judge.judge(&texts[1].ids[..=other])?;
+        all += 1.0;
+        right += order(better - worse);
+    }
+    Ok(right / all.max(1.0))
+}
+
+/// 1 for the right order, a half for a tie.
+fn order(margin: f32) -> f64 {
+    match margin {
+        margin if margin > 0.0 => 1.0,
+        0.0 => 0.5,
+        _ => 0.0,
+    }
+}
+
 /// Share of the pairs in the right order; ties count half. Every text is judged once.
 ///
 /// # Errors
 /// When a pass fails.
-pub fn of_pairs(judge: &mut impl Judge, lessons: &Lessons, pairs: &[Lesson]) -> Result<f64> {
+pub fn of_pairs(judge: &mut impl Judge, held_out: &HeldOut) -> Result<f64> {
+    let HeldOut { lessons, pairs } = held_out;
     let mut known: Vec<Option<f32>> = vec![None; lessons.texts.len()];
     let (mut right, mut all) = (0.0, 0.0_f64);
     for lesson in pairs {
@@ -50,11 +86,7 @@ pub fn of_pairs(judge: &mut impl Judge, lessons: &Lessons, pairs: &[Lesson]) -> 
             known[*number] = Some(*reward);
         }
         all += 1.0;
-        right += match rewards[0] - rewards[1] {
-            margin if margin > 0.0 => 1.0,
-            0.0 => 0.5,
-            _ => 0.0,
-        };
+        right += order(rewards[0] - rewards[1]);
     }
     Ok(right / all.max(1.0))
 }

@@ -2,6 +2,7 @@
 //! own, in bytes and in seconds per token (spec section 10).
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::decoding::{self, Guide, Settings};
 use crate::model::decoder::DecoderSpec;
@@ -13,7 +14,7 @@ use crate::model::{ModelFacts, Runner};
 const POSITIONS: u64 = 512;
 
 /// Extra bytes and seconds of both ways.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Of the base, alone: weights, and keys and values of one row.
     pub base_bytes: u64,

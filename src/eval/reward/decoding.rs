@@ -111,6 +111,14 @@ fn best(candidates: &[u32], logits: &[f32], rewards: &[f32], weight: f64) -> usi
     (0..candidates.len()).rev().max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(0)
 }
 
+/// What a token costs under some logits, in nats.
+pub fn nats(logits: &[f32], id: u32) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mass: f64 = logits.iter().map(|logit| f64::from(logit - most).exp()).sum();
+    let own = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
+    mass.ln() - f64::from(own - most)
+}
+
 /// How varied a text is: the product over n = 2, 3, 4 of the share of n-grams that are unlike each
 /// other (ARGS's `diversity`).
 pub fn diversity(ids: &[u32]) -> f64 {
@@ -153,6 +161,14 @@ mod tests {
         let rows = reply(&mut toy, &mut Guide::Rows, &prompt, settings).unwrap();
         assert_eq!(plain.ids, rows.ids);
         assert!(plain.ids.len() > 5);
+    }
+
+    #[test]
+    fn a_token_costs_what_its_probability_says() {
+        let logits = [1.0, 3.0, 2.0, -50.0];
+        let sum: f64 = (0..4).map(|id| (-nats(&logits, id)).exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-12 && nats(&logits, 1) < nats(&logits, 2));
+        assert!((nats(&[0.0; 8], 3) - 8f64.ln()).abs() < 1e-12);
     }
 
     #[test]

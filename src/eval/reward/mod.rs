@@ -6,6 +6,8 @@ pub mod arguments;
 mod bench;
 pub mod cost;
 pub mod decoding;
+mod kept;
+mod learned;
 pub mod realistic;
 mod report;
 mod run;

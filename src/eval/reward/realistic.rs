@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use half::bf16;
 use serde_json::{Map, Value, json};
 
+use super::arguments::Measured;
 use super::cost::{self, Cost};
 use super::decoding::Settings;
 use crate::learn::random;
@@ -22,8 +23,33 @@ use crate::platform::Problem;
 /// Values drawn once and repeated: drawing half a billion of them takes its time.
 const DRAWN: usize = 1 << 16;
 
+/// The config of a shape.
+pub fn config(shape: Measured) -> Value {
+    let mut config = qwen();
+    if shape == Measured::Tiny {
+        for (name, size) in [
+            ("hidden_size", 64),
+            ("intermediate_size", 128),
+            ("num_hidden_layers", 2),
+            ("num_attention_heads", 4),
+            ("vocab_size", 4096),
+        ] {
+            config[name] = json!(size);
+        }
+    }
+    config
+}
+
+/// Where that is, in a sentence.
+pub fn place(shape: Measured) -> &'static str {
+    match shape {
+        Measured::Qwen => "at the shape of Qwen2.5-0.5B",
+        Measured::Tiny => "at a tiny shape, which says nothing of a real one",
+    }
+}
+
 /// The config of Qwen2.5-0.5B.
-pub fn qwen() -> Value {
+fn qwen() -> Value {
     json!({
         "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 896,
         "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14,
@@ -168,16 +194,7 @@ mod tests {
     #[test]
     fn a_small_shape_is_measured_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = qwen();
-        for (name, size) in [
-            ("hidden_size", 64),
-            ("intermediate_size", 128),
-            ("num_hidden_layers", 2),
-            ("num_attention_heads", 4),
-            ("vocab_size", 4096),
-        ] {
-            config[name] = json!(size);
-        }
+        let config = config(Measured::Tiny);
         let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/starter");
         let cost = measure(folder.path(), &starter, &config, 4, 3).unwrap();
         assert!(cost.stream_bytes > 0 && cost.space_saved() > 0.5, "{cost:?}");

@@ -26,9 +26,16 @@ pub struct RewardArgs {
     /// The same that is never trained on; without it every twentieth prompt is held out.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub held_out: Vec<PathBuf>,
+    /// Also prefer every second of the better answers to itself with one fault in its language, so
+    /// that decoding by the reward does not break it.
+    #[arg(long, conflicts_with = "ratings")]
+    pub faults: bool,
     /// Train on this many pairs or ratings, drawn from all, where there are more.
     #[arg(long, value_name = "COUNT")]
     pub most: Option<usize>,
+    /// Look at this many of those held out, evenly spread, where there are more.
+    #[arg(long, value_name = "COUNT")]
+    pub most_held_out: Option<usize>,
     /// What to write: an adapter file, or with --separate a model's folder.
     #[arg(long, value_name = "PATH")]
     pub out: PathBuf,
@@ -71,6 +78,9 @@ pub struct RewardArgs {
     /// belongs to the base in this form.
     #[arg(long, default_value = "auto")]
     pub weights: String,
+    /// The spread of rewards is not measured: the adapter has no unit of strength and only shows.
+    #[arg(skip)]
+    pub without_unit: bool,
     /// What the base in memory must be rounded to, where somebody waits for the adapter with such a
     /// one: `ModelFacts::rounded_to`.
     #[arg(skip)]
@@ -267,7 +277,9 @@ impl RewardArgs {
             pairs,
             ratings: Vec::new(),
             held_out: Vec::new(),
+            faults: false,
             most: None,
+            most_held_out: None,
             out,
             name: None,
             stream: StreamArgs::default(),
@@ -282,6 +294,7 @@ impl RewardArgs {
             checked: 200,
             device: "cpu".to_owned(),
             weights: "auto".to_owned(),
+            without_unit: false,
             rounded_to: None,
         }
     }
@@ -290,7 +303,8 @@ impl RewardArgs {
     pub fn files(&self) -> Files<'_> {
         let rated = !self.ratings.is_empty();
         let training = if rated { &self.ratings } else { &self.pairs };
-        Files { training, held_out: &self.held_out, rated }
+        let faults = self.faults.then_some(self.schedule.seed);
+        Files { training, held_out: &self.held_out, rated, faults }
     }
 
     /// What the person will call it.

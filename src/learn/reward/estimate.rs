@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::arguments::RewardArgs;
+use super::base::Base;
 use super::learner::{Learner, MOST_POSITIONS};
-use super::run::{Prepared, prepare};
 use super::texts::Lesson;
 use super::{deviation, trainer};
 use crate::learn::base::gradients::Workers;
@@ -61,7 +61,10 @@ impl Estimate {
 pub fn estimate(args: &RewardArgs, cancelled: impl Fn() -> bool) -> Result<Estimate> {
     args.check()?;
     let begun = Instant::now();
-    let Prepared { stream, lessons, model } = prepare(args, &cancelled, &mut |_| {})?;
+    let nothing_kept = RewardArgs { cache: None, ..args.clone() };
+    let base = Base::open(&nothing_kept, &[], &cancelled, &mut |_| {})?;
+    let stream = base.stream(&args.stream, args.schedule.seed)?;
+    let Base { lessons, model, .. } = base;
     let loading = begun.elapsed().as_secs_f64();
     let schedule = &args.schedule;
     let workers = Workers::new(args.workers)?;

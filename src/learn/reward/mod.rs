@@ -2,10 +2,12 @@
 //! inserted beside a frozen base (Otter, arXiv 2408.10764), or by a model of its own.
 
 pub mod arguments;
+pub mod base;
 mod cache;
 mod deviation;
 pub mod estimate;
 pub mod exchange;
+mod faults;
 pub mod inserted;
 pub mod learner;
 pub mod objective;
@@ -23,7 +25,7 @@ pub mod trainer;
 
 pub use arguments::RewardArgs;
 pub use estimate::{Estimate, estimate};
-pub use run::run;
+pub use run::{beside, run};
 pub use standing::Standing;
 pub use told::Told;
 pub use trainer::Outcome;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::cache::Cache;
 use super::inserted::record::{Field, Half, Layout, Record};
 use super::texts::Text;
-use crate::model::decoder::{Decoder, NormKind, Observed};
+use crate::model::decoder::{Decoder, DecoderSpec, NormKind, Observed};
 use crate::model::{Runner, Wanted};
 
 /// The base and its records.
@@ -29,6 +29,21 @@ impl Records {
     pub fn new(base: Decoder, layout: Layout, texts: Arc<Vec<Text>>) -> Self {
         let (at_hand, cache) = (Mutex::default(), Mutex::new(None));
         Self { base: Mutex::new(base), layout, texts, at_hand, cache }
+    }
+
+    /// What every record holds.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What the base is.
+    pub fn spec(&self) -> DecoderSpec {
+        self.base.lock().spec().clone()
+    }
+
+    /// The base's context, which some rotary embeddings go by.
+    pub fn context(&self) -> usize {
+        self.base.lock().context_length()
     }
 
     /// Keeps records on disk from now on, in a file of this folder that goes with the value.
@@ -92,7 +107,6 @@ impl Records {
     pub fn record(&self, ids: &[u32]) -> Result<Record> {
         let mut base = self.base.lock();
         let norm = base.spec().norm;
-        let width = self.layout.find(Field::Start).map(|(_, columns)| columns);
         let layout = &self.layout;
         let mut record = Record::empty(layout, ids.len());
         let mut put = |field: Field, values: &Tensor| -> Result<()> {
@@ -110,20 +124,13 @@ impl Records {
             let square = (centred.sqr()?.mean_keepdim(D::Minus1)? + f64::from(norm.epsilon))?;
             Ok((square.sqrt()?.recip()?, mean))
         };
-        let mut begun = false;
         base.truncate(0)?;
         base.observe(ids, &mut |observed| {
             match observed {
                 Observed::Layer { layer, before, seen } => {
-                    let first = layout.find(Field::Scale(layer, Half::Attention));
-                    let first = first.or(layout.find(Field::Scale(layer, Half::Mlp)));
-                    if first.is_none() {
-                        return Ok(());
+                    if let Some((_, width)) = layout.find(Field::Start(layer)) {
+                        put(Field::Start(layer), &before.narrow(1, 0, width)?)?;
                     }
-                    if let (false, Some(width)) = (begun, width) {
-                        put(Field::Start, &before.narrow(1, 0, width)?)?;
-                    }
-                    begun = true;
                     for (half, x, normed, inner, out) in [
                         (Half::Attention, before, &seen.normed, &seen.heads, &seen.attended),
                         (Half::Mlp, &seen.middle, &seen.mlp_normed, &seen.inner, &seen.mlp_out),

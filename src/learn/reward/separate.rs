@@ -116,9 +116,7 @@ pub fn run(
     let language = load::language(&checkpoint)?;
     let mut lessons =
         Lessons::read(args.files(), &language, context, &mut |line| tell(Told::Line(line)))?;
-    if let Some(most) = args.most {
-        lessons.keep(most, args.schedule.seed);
-    }
+    lessons.keep(args.most, args.most_held_out, args.schedule.seed);
     let texts = Arc::new(lessons.texts.clone());
     let judge = Judge::begin(&checkpoint, texts, args.schedule.seed, &device)?;
     let trained = "every weight and a score".to_owned();

@@ -1,4 +1,4 @@
-//! An inserted stream with its base: what `learn reward` trains by default.
+//! An inserted stream beside a base whose records it reads: what `learn reward` trains by default.
 
 use std::sync::Arc;
 
@@ -8,30 +8,30 @@ use parking_lot::Mutex;
 
 use super::arguments::StreamArgs;
 use super::inserted::Inserted;
-use super::inserted::record::Packed;
+use super::inserted::record::{Layout, Packed};
 use super::learner::{Read, Rewarder};
 use super::records::Records;
 use super::signals::Signal;
 use super::texts::{RatingScale, Text};
 use crate::learn::base::optimizer::Trained;
+use crate::model::ModelFacts;
 use crate::model::checkpoint::Checkpoint;
-use crate::model::decoder::{Decoder, initialise};
+use crate::model::decoder::{Decoder, DecoderSpec, initialise};
 use crate::model::reward::{Base, Facts, Heads, Precision, Shape, Values};
-use crate::model::{ModelFacts, Runner};
 
 /// The stream and the records it reads.
 pub struct Stream {
     pub inserted: Inserted,
-    pub records: Records,
+    pub records: Arc<Records>,
     /// Why the cache on disk was given up, until somebody says so.
     pub given_up: Mutex<Option<anyhow::Error>>,
 }
 
 impl Stream {
-    /// A stream as it begins beside a base in memory.
+    /// A stream as it begins beside a base in memory that it has for itself.
     ///
     /// # Errors
-    /// When sizes and base do not go together, or a tensor of the base cannot be read.
+    /// As for [`Stream::beside`].
     pub fn begin(
         args: &StreamArgs,
         seed: u64,
@@ -41,7 +41,24 @@ impl Stream {
         texts: Arc<Vec<Text>>,
         device: &Device,
     ) -> Result<Self> {
-        let spec = base.spec().clone();
+        let layout = layout(args, base.spec());
+        let records = Arc::new(Records::new(base, layout, texts));
+        Self::beside(args, seed, records, checkpoint, model, device)
+    }
+
+    /// A stream as it begins beside a base that others may read, too.
+    ///
+    /// # Errors
+    /// When sizes and base do not go together, or a tensor of the base cannot be read.
+    pub fn beside(
+        args: &StreamArgs,
+        seed: u64,
+        records: Arc<Records>,
+        checkpoint: &Checkpoint,
+        model: &ModelFacts,
+        device: &Device,
+    ) -> Result<Self> {
+        let spec = records.spec();
         let facts = Facts {
             base: Base {
                 fingerprint: model.fingerprint.clone(),
@@ -59,13 +76,12 @@ impl Stream {
         let heads = args.heads();
         let shape = Shape::new(&facts, heads, &spec)?;
         let mut tensors = initialise(checkpoint, &shape, facts.initialisation, seed)?;
-        let context = base.context_length();
+        let context = records.context();
         let inserted = Inserted::with(&spec, facts, heads, context, device, |_, name, _| {
             let Values { values, .. } =
                 tensors.remove(name).with_context(|| format!("`{name}` has no beginning"))?;
             Ok(values)
         })?;
-        let records = Records::new(base, inserted.layout.clone(), texts);
         Ok(Self { inserted, records, given_up: Mutex::default() })
     }
 
@@ -83,7 +99,8 @@ impl Stream {
             reads.push(from - 1);
         }
         let inserted = &self.inserted;
-        let packed = Packed::new(&inserted.layout, &records, &inserted.device)?;
+        let recorded = self.records.layout();
+        let packed = Packed::new(&inserted.layout, recorded, &records, &inserted.device)?;
         Ok(inserted.rewards(&packed, &reads)?.detach().to_vec1()?)
     }
 
@@ -95,7 +112,8 @@ impl Stream {
             firsts.push(next);
             next += record.positions;
         }
-        Ok((Packed::new(&self.inserted.layout, &records, &self.inserted.device)?, firsts))
+        let (inserted, recorded) = (&self.inserted, self.records.layout());
+        Ok((Packed::new(&inserted.layout, recorded, &records, &inserted.device)?, firsts))
     }
 
     /// Gives rewards in the units the ratings had.
@@ -176,6 +194,12 @@ impl Rewarder for Stream {
         };
         Ok(Read { rewards, signals: signals.iter().map(said).collect::<Result<_>>()? })
     }
+}
+
+/// What a stream like this reads of a base.
+pub fn layout(args: &StreamArgs, spec: &DecoderSpec) -> Layout {
+    let (sizes, insertion) = (args.sizes(spec), args.insertion(spec));
+    Layout::new(spec, sizes, insertion, args.start(), args.reads_original)
 }
 
 /// Reads as rows of a packing.

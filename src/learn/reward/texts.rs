@@ -8,6 +8,7 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use super::exchange::{self, Exchange};
+use super::faults;
 use crate::learn::lines::{self, Lines};
 use crate::learn::preference::encoding::encode_after;
 use crate::learn::random::Draws;
@@ -64,6 +65,8 @@ pub struct Files<'a> {
     pub held_out: &'a [PathBuf],
     /// Ratings rather than pairs.
     pub rated: bool,
+    /// To train on also answers against themselves with a fault in their language, by this seed.
+    pub faults: Option<u64>,
 }
 
 /// Every lesson of a run.
@@ -90,8 +93,8 @@ impl Lessons {
     ) -> Result<Self> {
         let mut reading =
             Reading { language, context, known: HashMap::new(), all: Self::default() };
-        let training = reading.lessons(files.training, files.rated, tell)?;
-        let held_out = reading.lessons(files.held_out, files.rated, tell)?;
+        let training = reading.lessons(files.training, files.rated, files.faults, tell)?;
+        let held_out = reading.lessons(files.held_out, files.rated, None, tell)?;
         let mut all = reading.all;
         (all.training, all.held_out) = match files.held_out {
             [] => apart(&all.texts, training),
@@ -107,12 +110,39 @@ impl Lessons {
         Ok(all)
     }
 
-    /// Keeps at most this many lessons to train on, drawn from all.
-    pub fn keep(&mut self, most: usize, seed: u64) {
-        if self.training.len() > most {
+    /// Keeps at most so many lessons to train on, drawn from all, and so many held out, evenly
+    /// spread over them; texts that no lesson is about any more go.
+    pub fn keep(&mut self, most: Option<usize>, most_held_out: Option<usize>, seed: u64) {
+        if let Some(most) = most.filter(|most| self.training.len() > *most) {
             Draws::new(seed, 0x6D6F_7374).shuffle(&mut self.training);
             self.training.truncate(most);
         }
+        let all = self.held_out.len();
+        if let Some(most) = most_held_out.filter(|most| all > *most) {
+            self.held_out = (0..most).map(|at| self.held_out[at * all / most]).collect();
+        }
+        self.forget_unused();
+    }
+
+    /// Drops texts that no lesson is about and numbers the others anew, in their order.
+    fn forget_unused(&mut self) {
+        let mut used = vec![false; self.texts.len()];
+        let lessons = self.training.iter().chain(&self.held_out);
+        lessons.flat_map(Lesson::texts).for_each(|text| used[*text] = true);
+        let mut numbers = Vec::with_capacity(used.len());
+        let mut next = 0;
+        for is_used in &used {
+            numbers.push(next);
+            next += usize::from(*is_used);
+        }
+        for lesson in self.training.iter_mut().chain(&mut self.held_out) {
+            match lesson {
+                Lesson::Pair([a, b]) => (*a, *b) = (numbers[*a], numbers[*b]),
+                Lesson::Rating(text, _) | Lesson::Own(text) => *text = numbers[*text],
+            }
+        }
+        let mut used = used.into_iter();
+        self.texts.retain(|_| used.next().unwrap_or(false));
     }
 
     /// Brings ratings to mean 0 and deviation 1 over those to train on.
@@ -188,6 +218,7 @@ impl Reading<'_> {
         &mut self,
         files: &[PathBuf],
         rated: bool,
+        faults: Option<u64>,
         tell: &mut impl FnMut(&str),
     ) -> Result<Vec<Lesson>> {
         let (kind, parse): (_, Parse) = match rated {
@@ -196,8 +227,17 @@ impl Reading<'_> {
             }),
             false => (exchange::PAIR, |line| exchange::pair(line).map(Line::Pair)),
         };
-        let Lines { items, malformed } = lines::read(files, kind, parse)?;
+        let Lines { mut items, malformed } = lines::read(files, kind, parse)?;
         lines::tell(&malformed, kind, tell);
+        if let Some(seed) = faults {
+            let better = items.iter().filter_map(|line| match line {
+                Line::Pair([better, _]) => Some(better.clone()),
+                Line::Rating(..) => None,
+            });
+            let broken = faults::pairs(&better.collect::<Vec<_>>(), seed);
+            tell(&format!("{} answers against themselves with a fault", broken.len()));
+            items.extend(broken.into_iter().map(Line::Pair));
+        }
         let (mut identical, mut truncated, mut too_long) = (0, 0, 0);
         let mut lessons = Vec::new();
         for line in items {
@@ -301,7 +341,7 @@ mod tests {
         let files = [folder.path().join("lines.jsonl")];
         std::fs::write(&files[0], lines).unwrap();
         let mut said = Vec::new();
-        let files = Files { training: &files, held_out: &[], rated };
+        let files = Files { training: &files, held_out: &[], rated, faults: None };
         let mut tell = |line: &str| said.push(line.to_owned());
         (Lessons::read(files, &toy_language(), context, &mut tell), said)
     }
@@ -350,6 +390,32 @@ mod tests {
         };
         let trained = prompts(&lessons.training);
         assert!(prompts(&lessons.held_out).iter().all(|prompt| !trained.contains(prompt)));
+    }
+
+    #[test]
+    fn what_is_kept_keeps_its_texts_and_no_others() {
+        let lines: String =
+            (0..80).map(|i| pair(&format!("question {i}"), &format!("b{i}"), "c")).collect();
+        let all = read(&lines, false, 64).0.unwrap();
+        let said = |lessons: &Lessons, some: &[Lesson]| -> Vec<[Text; 2]> {
+            let of = |lesson: &Lesson| {
+                let [a, b] = lesson.texts() else { panic!("a pair has two texts") };
+                [*a, *b].map(|text| lessons.texts[text].clone())
+            };
+            some.iter().map(of).collect()
+        };
+        let mut some = all.clone();
+        some.keep(Some(10), Some(2), 3);
+        assert_eq!((some.training.len(), some.held_out.len()), (10, 2));
+        assert_eq!(some.texts.len(), 24, "two answers to each of twelve questions");
+        let (known, kept) = (said(&all, &all.training), said(&some, &some.training));
+        assert!(kept.iter().all(|pair| known.contains(pair)));
+        let held_out = said(&all, &all.held_out);
+        let kept = said(&some, &some.held_out);
+        assert_eq!(kept, [held_out[0].clone(), held_out[held_out.len() / 2].clone()]);
+        let mut same = all.clone();
+        same.keep(None, None, 3);
+        assert_eq!(same, all);
     }
 
     #[test]

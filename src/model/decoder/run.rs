@@ -236,6 +236,12 @@ impl Runner for Decoder {
         self.insert_adapter(adapter)
     }
 
+    fn want_heads(&mut self, experts: bool, drafts: bool) {
+        if let Some(inserted) = &mut self.inserted {
+            inserted.wanted = [experts, drafts];
+        }
+    }
+
     fn twin(&self) -> Option<Box<dyn Runner>> {
         let mut twin = Self {
             spec: self.spec.clone(),

@@ -76,6 +76,7 @@ pub fn outlook_of(checkpoint: &Checkpoint, spec: DecoderSpec) -> Result<Outlook>
     facts.family = spec.family.name().to_owned();
     facts.vectors = beside::vectors(&checkpoint.path);
     facts.rewards = beside::rewards(&checkpoint.path);
+    facts.reward_memory = beside::reward_memory(&facts.rewards, &spec);
     // One that cannot be read is told of when the model is loaded.
     if let Ok(Some(template)) = ChatTemplate::from_checkpoint(checkpoint)
         && folds_system(&template)

@@ -166,7 +166,7 @@ mod tests {
         DecoderSpec::from_config(&config).unwrap()
     }
 
-    /// Spec section 7: parameters by the formula, and the table's own figures.
+    /// Spec sections 7 and 11.17: parameters by the formula, and the table's own figures.
     #[test]
     fn parameters_and_cache_bytes_are_those_of_the_formula() {
         let cases = [

@@ -124,8 +124,8 @@ pub fn learning_ui(
         controls::outlined(ui, |ui| ui.add(early)).on_hover_text(hover);
         ui.add_space(space::S);
         let unfinished = egui::Checkbox::new(&mut form.unfinished, "Judge unfinished answers, too");
-        let hover = "Also compares the answers on the way, so that the reward means something \
-                     before a reply has ended";
+        let hover = "Also compares the answers on the way, and each with itself with a fault in its \
+                     language, so that the reward means something before a reply has ended";
         controls::outlined(ui, |ui| ui.add_enabled(!form.rated, unfinished)).on_hover_text(hover);
     });
     fields::text_ui(ui, "Adapter name", "Such as civil", &mut form.name);

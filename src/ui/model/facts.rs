@@ -2,7 +2,7 @@
 
 use egui::{RichText, Ui};
 
-use crate::model::ModelFacts;
+use crate::model::{ModelFacts, RewardMemory};
 use crate::ui::theme::tokens;
 use crate::ui::words;
 
@@ -29,6 +29,15 @@ pub fn memory(facts: &ModelFacts) -> String {
     )
 }
 
+/// What the reward adapters that came with it would take besides; empty when there are none.
+pub fn reward_memory(facts: &ModelFacts) -> String {
+    let one = |adapter: &RewardMemory| {
+        let bytes = words::bytes(adapter.bytes(facts.cache_length));
+        format!("{bytes} more for {}", adapter.name)
+    };
+    facts.reward_memory.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 /// Names and values, each value on a line of its own below its name.
 pub fn lines_ui(ui: &mut Ui, facts: &ModelFacts) {
     line_ui(ui, "Device", &facts.device, &facts.device_note);
@@ -39,6 +48,7 @@ pub fn lines_ui(ui: &mut Ui, facts: &ModelFacts) {
     };
     line_ui(ui, "Weights", &facts.held_as, &stored);
     line_ui(ui, "Memory", &memory(facts), "");
+    line_ui(ui, "Rewards", &reward_memory(facts), "While they are shown");
 }
 
 /// All that is known besides, as a table.

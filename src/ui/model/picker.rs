@@ -210,6 +210,7 @@ fn chosen_ui(
             ui.label(RichText::new(facts::summary(&facts)).color(colors.text_strong));
             memory_ui(ui, facts.weight_bytes + facts.cache_bytes, view.free_memory);
             facts::line_ui(ui, "Memory", &facts::memory(&facts), "");
+            facts::line_ui(ui, "Rewards", &facts::reward_memory(&facts), "While they are shown");
             facts::line_ui(ui, "Weights", &facts.held_as, "Unless another form is chosen below");
             facts::line_ui(ui, "In the file", &facts.stored_as, "");
         }
@@ -309,6 +310,25 @@ fn choice_ui(ui: &mut Ui, name: &str, choices: &[(&str, &str)], value: &mut Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RewardMemory;
+
+    #[test]
+    fn adapters_beside_the_model_are_part_of_the_estimate_and_follow_the_context() {
+        let adapter = RewardMemory {
+            name: "civil".into(),
+            weight_bytes: 900_000,
+            cache_bytes_per_token: 1000,
+        };
+        let facts = ModelFacts {
+            cache_length: 1000,
+            cache_bytes: 5000,
+            reward_memory: vec![adapter],
+            ..ModelFacts::default()
+        };
+        assert_eq!(facts::reward_memory(&facts), "1.9 MB more for civil");
+        assert_eq!(facts::reward_memory(&at_context(&facts, Some(100))), "1.0 MB more for civil");
+        assert_eq!(facts::reward_memory(&ModelFacts::default()), "");
+    }
 
     #[test]
     fn the_estimate_follows_the_context() {

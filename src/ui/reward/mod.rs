@@ -1,6 +1,7 @@
 //! The part of the right panel about rewards: which adapter predicts them, how much they decide,
 //! and a plot of them over the reply, one line per version.
 
+mod judge;
 mod offer;
 mod plot;
 mod setting;
@@ -19,6 +20,7 @@ use super::words;
 use crate::model::ModelFacts;
 use crate::model::reward::About;
 use crate::steer::Plan;
+pub use judge::JudgeView;
 pub use trajectory::Trajectory;
 
 /// What is known of an adapter's file.
@@ -42,6 +44,8 @@ pub struct RewardView<'a> {
     pub is_replying: bool,
     /// The versions of the last reply that have rewards.
     pub trajectories: &'a [Trajectory<'a>],
+    /// The reward model that judges them, too.
+    pub judge: Option<JudgeView<'a>>,
 }
 
 /// Draws the part.
@@ -66,6 +70,9 @@ pub fn reward_ui(ui: &mut Ui, view: &RewardView<'_>, commands: &mut Vec<Command>
             _ => None,
         };
         plot::plot_ui(ui, view.trajectories, unit, view.is_replying, commands);
+    }
+    if view.judge.is_some() || !view.trajectories.is_empty() {
+        judge::judge_ui(ui, view.judge.as_ref(), commands);
     }
 }
 

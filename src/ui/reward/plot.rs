@@ -23,7 +23,12 @@ pub fn plot_ui(
     commands: &mut Vec<Command>,
 ) {
     let colors = *tokens(ui);
-    let dips: Vec<Vec<usize>> = lines.iter().map(|line| line.dips(unit)).collect();
+    // The unit is the adapter's, and so are the dips.
+    let dips_of = |line: &Trajectory<'_>| match line.judged {
+        None => line.dips(unit),
+        Some(_) => Vec::new(),
+    };
+    let dips: Vec<Vec<usize>> = lines.iter().map(dips_of).collect();
     let said = |hover: &HoverPosition<'_>| match hover {
         HoverPosition::NearDataPoint { plot_name, position, .. } => {
             Some(format!("{plot_name}\ntoken {:.0}: reward {:.3}", position.x + 1.0, position.y))
@@ -35,14 +40,19 @@ pub fn plot_ui(
         for (index, line) in lines.iter().enumerate() {
             let points: Vec<[f64; 2]> =
                 line.points().map(|(at, reward)| [at as f64, f64::from(reward)]).collect();
-            let name = format!("Version {}", line.version);
-            // The shown one is solid and thick, the others differ in their dashes as in colour.
-            let (width, style) = match line.is_shown {
-                true => (2.2, LineStyle::Solid),
-                false if index % 2 == 0 => (1.2, LineStyle::dashed_dense()),
-                false => (1.2, LineStyle::dotted_dense()),
+            let name = line.name();
+            // The shown one is solid and thick, the others differ in their dashes as in colour; what
+            // a reward model says is loosely dashed.
+            let (width, style) = match (line.is_shown, line.judged.is_some()) {
+                (true, false) => (2.2, LineStyle::Solid),
+                (is_shown, true) => (if is_shown { 2.2 } else { 1.2 }, LineStyle::dashed_loose()),
+                (false, false) if index % 2 == 0 => (1.2, LineStyle::dashed_dense()),
+                (false, false) => (1.2, LineStyle::dotted_dense()),
             };
-            let color = color_of(&colors, index, line.is_shown);
+            let color = match (line.is_shown, line.judged.is_some()) {
+                (true, true) => colors.good,
+                (is_shown, _) => color_of(&colors, index, is_shown),
+            };
             let drawn = Line::new(name.clone(), points).color(color).width(width).style(style);
             plot.line(drawn);
             let marks: Vec<[f64; 2]> = dips[index]
@@ -111,7 +121,8 @@ fn name_of(lines: &[Trajectory<'_>], dips: &[Vec<usize>]) -> String {
             1 => ", 1 dip".to_owned(),
             many => format!(", {many} dips"),
         };
-        format!("version {}: {count} tokens, {last:.2} at the end{dips}", line.version)
+        let name = line.name().replacen('V', "v", 1);
+        format!("{name}: {count} tokens, {last:.2} at the end{dips}")
     });
     format!("Plot of rewards; {}", told.collect::<Vec<_>>().join("; "))
 }
@@ -128,7 +139,7 @@ mod tests {
         let token = TokenTrace { id: 3, reward: Some(0.0), alternatives, ..TokenTrace::default() };
         let tokens = [token.clone(), token];
         let node = NodeId::fresh();
-        let line = Trajectory { node, version: 1, is_shown: true, tokens: &tokens };
+        let line = Trajectory { node, version: 1, is_shown: true, tokens: &tokens, judged: None };
         let go = Command::GoToToken { node, token: 1 };
         assert_eq!(command_for(&line, 1, false, false), go);
         assert_eq!(command_for(&line, 1, true, true), go);

@@ -14,13 +14,28 @@ pub struct Trajectory<'a> {
     /// It is the one on screen.
     pub is_shown: bool,
     pub tokens: &'a [TokenTrace],
+    /// The scores of a reward model of its own rather than the adapter's, and what it calls itself.
+    pub judged: Option<(&'a str, &'a [f32])>,
 }
 
 impl Trajectory<'_> {
     /// Token and reward, where there is one.
     pub fn points(&self) -> impl Iterator<Item = (usize, f32)> {
-        let rewards = self.tokens.iter().enumerate();
-        rewards.filter_map(|(at, token)| Some((at, token.reward?)))
+        let judged = self.judged.map(|(_, rewards)| rewards);
+        let reward = move |at: usize, token: &TokenTrace| match judged {
+            Some(rewards) => rewards.get(at).copied().filter(|reward| reward.is_finite()),
+            None => token.reward,
+        };
+        let tokens = self.tokens.iter().enumerate();
+        tokens.filter_map(move |(at, token)| Some((at, reward(at, token)?)))
+    }
+
+    /// What the line is called.
+    pub fn name(&self) -> String {
+        match self.judged {
+            None => format!("Version {}", self.version),
+            Some((judge, _)) => format!("Version {} by {judge}", self.version),
+        }
     }
 
     /// The tokens at which the reward falls by more than `least` (a quarter of its range where that
@@ -68,8 +83,16 @@ mod tests {
         tokens[4].id = 7;
         let other = |id| Alternative { id, text: String::new(), logprob: -1.0 };
         tokens[4].alternatives = vec![other(7), other(9), other(3)];
-        let line =
-            Trajectory { node: NodeId::fresh(), version: 1, is_shown: true, tokens: &tokens };
+        let line = Trajectory {
+            node: NodeId::fresh(),
+            version: 1,
+            is_shown: true,
+            tokens: &tokens,
+            judged: None,
+        };
+        let judged = Trajectory { judged: Some(("judge", &[1.0, f32::NAN, 3.0])), ..line };
+        assert_eq!(judged.points().collect::<Vec<_>>(), [(0, 1.0), (2, 3.0)]);
+        assert_eq!((line.name(), judged.name()), ("Version 1".into(), "Version 1 by judge".into()));
         assert_eq!(line.dips(Some(0.5)), [2, 4], "none where a reward is missing before");
         assert_eq!(line.dips(None), [4], "a quarter of the range");
         assert_eq!(line.dips(Some(5.0)), Vec::<usize>::new());

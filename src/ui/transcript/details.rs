@@ -127,8 +127,12 @@ fn outcome_facts(outcome: &Outcome, fact: &mut impl FnMut(&'static str, String))
         fact("Reply", format!("{} tokens{rate}", timings.reply_tokens));
         let drafting = timings.drafting;
         if !drafting.is_none() {
-            let (accepted, drafted) = (drafting.accepted, drafting.drafted);
-            fact("Drafted", format!("{drafted} tokens, {accepted} of them accepted"));
+            let (rate, faster) = (100.0 * drafting.rate(), drafting.tokens_per_pass());
+            let said = format!(
+                "{} tokens, {rate:.0} % accepted: {faster:.2} tokens a pass",
+                drafting.drafted
+            );
+            fact("Drafted", said);
         }
     }
     fact(

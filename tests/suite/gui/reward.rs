@@ -41,6 +41,8 @@ fn a_ribbon_and_a_plot_follow_the_reply() {
     stage.until("both are drawn", |stage| stage.shows("version 2: "));
     assert!(stage.shows("version 1: "));
 
+    assert!(stage.sees("Compare with a reward model…") && !stage.sees("Remove reward model"));
+
     stage.click("Remove reward adapter");
     assert!(stage.sees("Add reward adapter…"));
     assert!(stage.shows("Predicted reward, "), "what was predicted stays with the reply");
@@ -148,6 +150,24 @@ fn rewards_are_learnt_in_a_dialog_that_measures_the_time_first() {
     assert!(folder.path().join("rewards/fox.safetensors").is_file());
     stage.talk("Which animal sleeps?");
     assert!(stage.shows("Predicted reward, "), "{}", stage.text());
+}
+
+#[test]
+fn a_reward_model_dropped_on_the_window_is_known_for_one_and_judges_what_it_can_read() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    crate::learn_reward::reward_stage(folder.path());
+    let mut learning = crate::learn_reward::learn(folder.path(), "judge", &["--separate"]);
+    assert!(learning.status().unwrap().success());
+    let mut stage = Stage::reopen(Setup::default(), Arc::clone(&folder));
+    assert!(!stage.sees("Compare with a reward model…"), "there is nothing to compare");
+    stage.drop_files(&[folder.path().join("judge")]);
+    stage.until("it is there", |stage| stage.sees("Remove reward model"));
+    assert!(stage.shows("Judged by judge, loosely dashed"), "{}", stage.text());
+    // The toy takes no judge beside it: it says so at the first reply, and the reply stays.
+    stage.talk("Which animal sleeps?");
+    stage.until("it is refused", |stage| stage.shows("no reward model can stand beside"));
+    assert!(!stage.sees("Remove reward model"));
+    assert!(stage.shows("The wind turns, and a hand holds the tiller"), "{}", stage.text());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod actions;
 mod conversation;
 mod guidance;
+pub(super) mod judge;
 mod making;
 mod model;
 mod plan;
@@ -88,6 +89,8 @@ impl Window {
             Command::ChooseReward => self.question(super::jobs::Question::RewardFile),
             Command::AddReward(path) => self.add_reward(&path),
             Command::SetReward(path) => self.set_reward(path),
+            Command::ChooseJudge => self.question(super::jobs::Question::JudgeFolder),
+            Command::SetJudge(path) => self.set_judge(path.as_deref()),
             Command::GoToToken { node, token } => self.go_to_token(node, token),
             Command::ChooseForMaking(field) => {
                 self.question(super::jobs::Question::ForMaking(field));

@@ -124,6 +124,10 @@ fn text_with_drafts_is_the_text_without_them_in_fewer_passes() {
             let (ids, told) = make(&mut drafting, true, max_tokens);
             assert_eq!(ids, said, "wrong every {wrong_every}");
             assert!(told.accepted <= told.drafted);
+            // Every token but the first came out of a pass of its own or was drafted.
+            let made = told.passes + told.accepted;
+            assert!(made.abs_diff(ids.len()) <= 1, "{told:?} for {} tokens", ids.len());
+            assert_eq!(told.tokens_per_pass() > 1.0, told.accepted > 0, "{told:?}");
             match wrong_every {
                 0 => assert!(drafting.passes < plain.passes, "{told:?}"),
                 1 => assert_eq!(told.accepted, 0),

@@ -101,7 +101,7 @@ impl Inserted {
     pub fn stream(&self, packed: &Packed) -> Result<Tensor> {
         let width = self.facts.sizes.width;
         let mut g = match self.facts.start {
-            Start::Hidden => packed.field(Field::Start)?.clone(),
+            Start::Hidden => packed.field(Field::Start(self.facts.insertion.first_layer))?.clone(),
             Start::Zeros => {
                 let shape = (packed.starts.len(), width);
                 Tensor::zeros(shape, candle_core::DType::F32, &self.device)?
@@ -278,12 +278,4 @@ impl Trained for Inserted {
         let find = |name: &String| self.variables.get(name).map(|var| (name.clone(), var));
         self.names.iter().filter_map(find).collect()
     }
-}
-
-/// The records of some texts as one packing.
-///
-/// # Errors
-/// As [`Packed::new`].
-pub fn packed(inserted: &Inserted, records: &[Arc<record::Record>]) -> Result<Packed> {
-    Packed::new(&inserted.layout, records, &inserted.device)
 }

@@ -21,8 +21,8 @@ pub enum Half {
 /// One of the things recorded; every one is `[positions, columns]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    /// The first features of the state where the insertion begins.
-    Start,
+    /// The first features of the state before the layer where an insertion begins.
+    Start(usize),
     /// What a half reads: the normed state `a` or `b`.
     Normed(usize, Half),
     /// One over the root of the mean square (or variance) of that half's state.
@@ -57,7 +57,7 @@ impl Layout {
         let centred = spec.norm.kind == NormKind::Layer;
         let mut fields = Vec::new();
         if start == Start::Hidden {
-            fields.push((Field::Start, sizes.width));
+            fields.push((Field::Start(insertion.first_layer), sizes.width));
         }
         let halves = [
             (Half::Attention, insertion.attention, spec.query_width()),
@@ -84,6 +84,19 @@ impl Layout {
             fields.push((Field::End, spec.hidden_size));
         }
         Self { fields }
+    }
+
+    /// What either has: several streams beside one base read the same records.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        for (field, columns) in &other.fields {
+            match self.fields.iter_mut().find(|(has, _)| has == field) {
+                // Of the first features the widest holds the others.
+                Some((_, has)) => *has = (*has).max(*columns),
+                None => self.fields.push((*field, *columns)),
+            }
+        }
+        self
     }
 
     /// Where a field stands among the others, and its columns; `None` when nothing reads it.
@@ -149,23 +162,37 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Puts records side by side on a device.
+    /// Puts what `layout` asks for side by side on a device, out of records that were `recorded`
+    /// with that and perhaps more.
     ///
     /// # Errors
-    /// When the device has no room.
-    pub fn new(layout: &Layout, records: &[Arc<Record>], device: &Device) -> Result<Self> {
+    /// When the device has no room, or something was not recorded.
+    pub fn new(
+        layout: &Layout,
+        recorded: &Layout,
+        records: &[Arc<Record>],
+        device: &Device,
+    ) -> Result<Self> {
         let lengths: Vec<usize> = records.iter().map(|record| record.positions).collect();
         let all: usize = lengths.iter().sum();
         let mut tensors = Vec::with_capacity(layout.fields.len());
-        let mut offset = 0;
-        for (_, columns) in &layout.fields {
+        for (field, columns) in &layout.fields {
+            let (at, wide) =
+                recorded.find(*field).with_context(|| format!("{field:?} was not recorded"))?;
+            ensure!(*columns <= wide, "{field:?} was recorded too narrow");
+            let offset: usize = recorded.fields[..at].iter().map(|(_, columns)| columns).sum();
             let mut values = Vec::with_capacity(all * columns);
             for record in records {
                 let from = offset * record.positions;
-                values.extend_from_slice(&record.values[from..from + columns * record.positions]);
+                let of = &record.values[from..from + wide * record.positions];
+                match wide == *columns {
+                    true => values.extend_from_slice(of),
+                    false => of.chunks_exact(wide).for_each(|row| {
+                        values.extend_from_slice(&row[..*columns]);
+                    }),
+                }
             }
             tensors.push(Tensor::from_vec(values, (all, *columns), device)?);
-            offset += columns;
         }
         let mut starts = Vec::with_capacity(all);
         for length in &lengths {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use crate::learn::base::gradients::Workers;
-use crate::learn::base::optimizer::Trained;
+use crate::learn::base::optimizer::{AdamW, Trained};
 use crate::learn::random;
 use crate::learn::reward::arguments::{Begins, Place, Schedule, StreamArgs};
 use crate::learn::reward::learner::{Learner, Rewarder};
+use crate::learn::reward::records::Records;
 use crate::learn::reward::separate::Judge;
 use crate::learn::reward::signals::Signal;
-use crate::learn::reward::stream::Stream;
+use crate::learn::reward::state;
+use crate::learn::reward::stream::{Stream, layout};
 use crate::learn::reward::texts::{Lesson, Lessons, Text};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::decoder::{Decoder, DecoderSpec};
@@ -62,8 +64,19 @@ fn stream(checkpoint: &Checkpoint, args: &StreamArgs, form: WeightForm) -> Strea
     stream
 }
 
-const FAMILIES: [&str; 8] =
-    ["llama", "llama-rope-yarn", "mistral", "qwen2", "qwen3", "phi3", "gemma2", "gpt2"];
+const FAMILIES: [&str; 11] = [
+    "llama",
+    "llama-tied",
+    "llama-rope-yarn",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "phi3",
+    "gemma2",
+    "gemma3",
+    "gpt2",
+    "gpt2-bare",
+];
 
 fn insertions() -> Vec<StreamArgs> {
     let part = |insertion| StreamArgs { insertion, one_in: 4, ..StreamArgs::default() };
@@ -77,6 +90,8 @@ fn insertions() -> Vec<StreamArgs> {
     ]
 }
 
+/// Also spec section 11.14: three texts of unlike lengths packed side by side have the rewards each
+/// has alone, at every position and so at the last real one.
 #[test]
 fn the_trained_pass_is_the_one_at_run_time_in_every_family() {
     let plain = FAMILIES.map(|family| (golden(family), WeightForm::F32, insertions()));
@@ -183,6 +198,75 @@ fn gradients_are_the_derivatives_in_every_family() {
     }
     let judge = Judge::begin(&golden("llama"), Arc::new(texts()), 1, &Device::Cpu);
     check_gradients(&judge.unwrap(), "a model of its own");
+}
+
+/// Spec sections 11.3 and 11.16: whatever the inserted weights are, the base says the same to the
+/// bit, so that nothing of its logits has a slope in them; and a step moves inserted tensors alone,
+/// since what the base recorded is constant.
+#[test]
+fn the_base_s_logits_know_no_inserted_weight_and_only_inserted_ones_are_moved() {
+    for family in ["qwen3", "gemma2", "gpt2"] {
+        let args = StreamArgs { experts: true, drafts: 1, one_in: 4, ..StreamArgs::default() };
+        let stream = stream(&golden(family), &args, WeightForm::F32);
+        let (lessons, workers) = (lessons(), Workers::new(1).unwrap());
+        let schedule = Schedule { learning_rate: 1e-3, ..Schedule::default() };
+        let learner =
+            Learner { schedule: &schedule, lessons: &lessons, model: &stream, workers: &workers };
+        let said = || -> Vec<Vec<u32>> {
+            let bits = |ids: &[u32]| -> Vec<u32> {
+                stream.records.logits(ids).unwrap().iter().map(|logit| logit.to_bits()).collect()
+            };
+            texts().iter().map(|text| bits(&text.ids)).collect()
+        };
+        let recorded = |number: usize| stream.records.of(&[number]).unwrap().remove(0);
+        stream.ready(&[0, 1, 2]).unwrap();
+        let (before, record) = (said(), recorded(1));
+        let values = || state::values(&stream).unwrap();
+        let was = values();
+        let mut optimizer = AdamW::fresh(&stream).unwrap();
+        for step in 0..2 {
+            let (_, grads) = learner.compute(&lessons.training, 2, true).unwrap();
+            optimizer.step(&stream, &grads, &learner.step_size(step, 2)).unwrap();
+        }
+        let moved = was.iter().zip(values()).filter(|(was, is)| *was != is).count();
+        assert!(2 * moved > was.len(), "{family}: only {moved} of {} tensors moved", was.len());
+        assert!(said() == before, "{family}: the base says something else");
+        stream.ready(&[]).unwrap();
+        stream.ready(&[1]).unwrap();
+        assert!(recorded(1) == record, "{family}: another record of the same text");
+    }
+}
+
+#[test]
+fn several_streams_beside_one_base_read_what_each_alone_would() {
+    let checkpoint = golden("gemma2");
+    let others = insertions();
+    let base = decoder(&checkpoint, WeightForm::F32);
+    let layout = others
+        .iter()
+        .fold(layout(&others[0], base.spec()), |all, one| all.with(&layout(one, base.spec())));
+    let records = Arc::new(Records::new(base, layout, Arc::new(texts())));
+    for args in &others {
+        let model = ModelFacts::default();
+        let together =
+            Stream::beside(args, 3, records.clone(), &checkpoint, &model, &Device::Cpu).unwrap();
+        let base = decoder(&checkpoint, WeightForm::F32);
+        let texts = Arc::new(texts());
+        let alone = Stream::begin(args, 3, base, &checkpoint, &model, texts, &Device::Cpu).unwrap();
+        let rewards = |stream: &Stream| {
+            stream.ready(&[0, 2]).unwrap();
+            let reads = [(0, 3), (0, 13), (1, 8)];
+            stream.rewards(&[0, 2], &reads).unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(rewards(&together), rewards(&alone), "{args:?}");
+    }
+    // What was not recorded is missed by name.
+    let wide = StreamArgs { one_in: 1, ..others[0].clone() };
+    let model = ModelFacts::default();
+    let stream = Stream::beside(&wide, 3, records, &checkpoint, &model, &Device::Cpu).unwrap();
+    stream.ready(&[0]).unwrap();
+    let error = stream.rewards(&[0], &[(0, 1)]).unwrap_err().to_string();
+    assert!(error.contains("recorded too narrow"), "{error}");
 }
 
 #[test]

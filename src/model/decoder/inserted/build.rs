@@ -75,6 +75,7 @@ impl Building<'_> {
             },
             experts,
             drafts: drafts.collect::<Result<_>>()?,
+            wanted: [true; 2],
             cache: Cache::new(spec.layers.len(), frame),
         })
     }

@@ -33,6 +33,8 @@ pub(super) struct Inserted {
     experts: Option<Linear>,
     /// One per token drafted beyond the next: `[vocabulary, width]` each.
     drafts: Vec<Linear>,
+    /// Whether the experts are computed, and the drafts.
+    pub(super) wanted: [bool; 2],
     /// One entry per layer of the base; those without an insertion stay empty.
     pub(super) cache: Cache,
 }
@@ -104,7 +106,7 @@ impl Inserted {
             .zip(original.chunks_exact(size))
             .map(|(own, original)| self.head.of(own, original))
             .collect();
-        let detox = match &self.experts {
+        let detox = match self.experts.as_ref().filter(|_| self.wanted[0]) {
             None => Vec::new(),
             Some(experts) => {
                 let both = to_host(&experts.forward(&last)?)?;
@@ -117,11 +119,12 @@ impl Inserted {
                     .collect()
             }
         };
-        let mut drafts = vec![0; x.dim(0)? * self.drafts.len()];
-        for (index, draft) in self.drafts.iter().enumerate() {
+        let heads = if self.wanted[1] { self.drafts.as_slice() } else { &[] };
+        let mut drafts = vec![0; x.dim(0)? * heads.len()];
+        for (index, draft) in heads.iter().enumerate() {
             let logits = to_host(&draft.forward(&last)?)?;
             for (row, logits) in logits.chunks_exact(draft.out_features()).enumerate() {
-                drafts[row * self.drafts.len() + index] = likeliest(logits);
+                drafts[row * heads.len() + index] = likeliest(logits);
             }
         }
         Ok(Signals { reward, detox, drafts })

@@ -4,6 +4,7 @@
 mod alike;
 mod reference;
 mod untouched;
+mod wide;
 
 use std::path::{Path, PathBuf};
 

@@ -109,6 +109,29 @@ fn steps_rolling_back_and_a_reused_prefix_give_the_reward_of_one_pass() {
     }
 }
 
+/// Heads that nobody asks for are not computed, and everything else stays as it is to the bit.
+#[test]
+fn heads_are_computed_while_they_are_wanted() {
+    let checkpoint = family("qwen3");
+    let heads = Heads { experts: true, drafts: 2, ..Heads::default() };
+    let made = drawn(&checkpoint, Recipe { heads, ..Recipe::default() });
+    let mut decoder = load(&checkpoint, WeightForm::F32);
+    decoder.insert(Some(&made)).unwrap();
+    let mut passes = Vec::new();
+    for (experts, drafts) in [(true, true), (false, true), (true, false), (false, false)] {
+        decoder.truncate(0).unwrap();
+        decoder.want_heads(experts, drafts);
+        let output = decoder.prefill(&IDS, Wanted::All).unwrap();
+        assert_eq!(output.detox.len(), if experts { output.logits.len() } else { 0 });
+        assert_eq!(output.drafts.len(), if drafts { 2 * IDS.len() } else { 0 });
+        passes.push((output.logits, output.reward));
+    }
+    assert!(passes.iter().all(|pass| *pass == passes[0]));
+    decoder.insert(Some(&made)).unwrap();
+    let output = decoder.prefill(&IDS, Wanted::Last).unwrap();
+    assert!(!output.detox.is_empty() && output.drafts.len() == 2, "all of them anew");
+}
+
 /// Spec section 11.13: k candidates in one pass, each against the prefix alone.
 #[test]
 fn candidates_as_rows_are_candidates_one_by_one() {

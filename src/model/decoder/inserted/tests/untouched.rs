@@ -8,12 +8,14 @@ use crate::model::runner::{Runner, StepOutput, Wanted};
 
 /// What the inserted weights are.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Weights {
+pub(super) enum Weights {
     Drawn,
     All(f32),
+    /// Every kind of value that would show, one beside the other.
+    Mixed,
 }
 
-const WEIGHTS: [Weights; 5] = [
+pub(super) const WEIGHTS: [Weights; 5] = [
     Weights::Drawn,
     Weights::All(1e30),
     Weights::All(f32::NAN),
@@ -26,6 +28,13 @@ fn beside(checkpoint: &Checkpoint, weights: Weights) -> Adapter {
     let mut made = drawn(checkpoint, Recipe { heads, divisor: 8, ..Recipe::default() });
     if let Weights::All(value) = weights {
         made.tensors.values_mut().for_each(|tensor| tensor.values.fill(value));
+    }
+    if weights == Weights::Mixed {
+        let values = [1e30, f32::NAN, f32::INFINITY, -1e30, 0.5];
+        for tensor in made.tensors.values_mut() {
+            let wild = values.into_iter().cycle();
+            tensor.values.iter_mut().zip(wild).for_each(|(value, wild)| *value = wild);
+        }
     }
     made
 }
@@ -66,7 +75,7 @@ fn assert_untouched(what: &str, checkpoint: &Checkpoint, form: WeightForm, weigh
 }
 
 #[track_caller]
-fn assert_untouched_by(
+pub(super) fn assert_untouched_by(
     what: &str,
     checkpoint: &Checkpoint,
     form: WeightForm,
@@ -142,12 +151,23 @@ fn realistic_widths_are_untouched_bit_for_bit() {
             assert_untouched_by(&what, &checkpoint, form, &WEIGHTS[..3], false);
         }
     }
-    for blocks in [GgmlDType::Q2K, GgmlDType::Q3K, GgmlDType::Q5K, GgmlDType::Q6K] {
+    for blocks in [
+        GgmlDType::Q4_0,
+        GgmlDType::Q4_1,
+        GgmlDType::Q5_0,
+        GgmlDType::Q5_1,
+        GgmlDType::Q8_0,
+        GgmlDType::Q2K,
+        GgmlDType::Q3K,
+        GgmlDType::Q4K,
+        GgmlDType::Q5K,
+        GgmlDType::Q6K,
+    ] {
         let path = folder.path().join("blocks.gguf");
         wide_gguf(&path, blocks);
         let checkpoint = Checkpoint::open(&path).unwrap();
         let what = format!("hidden size 768 in {blocks:?}");
-        assert_untouched_by(&what, &checkpoint, WeightForm::Stored, &WEIGHTS[2..3], false);
+        assert_untouched_by(&what, &checkpoint, WeightForm::Stored, &WEIGHTS[1..4], false);
     }
 }
 

@@ -56,6 +56,13 @@ vector medical legal financial
 vector legal medical financial
 vector financial medical legal
 
+# Measured with what was made here; the last takes a further fine-tuned stage of the base, all weights
+# trained on other preferences for a minute or two, and tries the vectors on that:
+#
+# tiller eval vectors --base "$out/base" --vectors "$out/vectors"
+# tiller eval vectors --base "$out/base" --vectors "$out/vectors" --only stage \
+#     --stage "$out/stage" --stage-pairs "$pairs/manners.jsonl"
+
 # The reward adapter prefers helpful and civil answers to rude, evasive and harmful ones, and whole
 # answers to the same with a fault in their language, since decoding by it asks what each next token
 # is worth; unfinished answers, too, where they part and on the way. A second one of the same pairs

@@ -157,9 +157,16 @@ fn held(strength: f64, range: [f64; 2]) -> f64 {
     (strength.clamp(range[0], range[1]) * 100.0).round() / 100.0
 }
 
-/// Solves as many equations as unknowns, the right side last in each row (Gauss, with pivots);
-/// `None` when they have no one solution.
-pub fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
+/// Solves as many equations as unknowns, the right side last in each row; `None` when they have no
+/// one solution.
+pub fn solve(rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
+    let solved = solve_all(rows)?;
+    Some(solved.into_iter().filter_map(|row| row.first().copied()).collect())
+}
+
+/// The same for several right sides, all behind the equations (Gauss, with pivots):
+/// `[unknown][right side]`.
+pub fn solve_all(mut rows: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
     let count = rows.len();
     for column in 0..count {
         let pivot = (column..count)
@@ -171,10 +178,16 @@ pub fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
         let taken = rows[column].clone();
         for (_, row) in rows.iter_mut().enumerate().filter(|(index, _)| *index != column) {
             let factor = row[column] / taken[column];
-            row.iter_mut().zip(&taken).for_each(|(value, taken)| *value -= factor * taken);
+            if factor != 0.0 {
+                let (row, taken) = (&mut row[column..], &taken[column..]);
+                row.iter_mut().zip(taken).for_each(|(value, taken)| *value -= factor * taken);
+            }
         }
     }
-    Some((0..count).map(|i| rows[i][count] / rows[i][i]).collect())
+    let solved = |(unknown, row): (usize, Vec<f64>)| {
+        row[count..].iter().map(|right| right / row[unknown]).collect()
+    };
+    Some(rows.into_iter().enumerate().map(solved).collect())
 }
 
 #[cfg(test)]

@@ -17,6 +17,13 @@ pub struct VectorsArgs {
     /// A further fine-tuned stage of the base, to transfer the vectors to.
     #[arg(long, value_name = "DIR")]
     pub stage: Option<PathBuf>,
+    /// Make that stage where its folder is not there yet: all weights trained on these preference
+    /// pairs, `.jsonl` as for `learn vector`, for a minute or two.
+    #[arg(long, value_name = "FILE", requires = "stage")]
+    pub stage_pairs: Option<PathBuf>,
+    /// Pairs the stage is trained on.
+    #[arg(long, default_value_t = 800)]
+    pub stage_most: usize,
     /// Held-out questions of each domain for the tables.
     #[arg(long, default_value_t = 100)]
     pub questions: usize,
@@ -29,13 +36,42 @@ pub struct VectorsArgs {
     /// Replies timed each way for the cost against prompting.
     #[arg(long, default_value_t = 6)]
     pub replies: usize,
-    /// Most measurements of a search for one combination.
-    #[arg(long, default_value_t = 40)]
+    /// Most measurements of the search for one combination alone.
+    #[arg(long, default_value_t = 8)]
     pub budget: usize,
+    /// Most measurements of the whole search.
+    #[arg(long, default_value_t = 160)]
+    pub measurements: usize,
+    /// Most seconds of the whole search; what was found by then is printed.
+    #[arg(long, default_value_t = 900.0)]
+    pub search_seconds: f64,
     /// Leave out the search for combinations.
     #[arg(long)]
     pub no_search: bool,
+    /// Measure only some of `rates`, `merged`, `leaks`, `unseen`, `search`, `cost` and `stage`.
+    #[arg(long, value_delimiter = ',', value_enum)]
+    pub only: Vec<Table>,
     /// Everything random follows from it.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// The tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Table {
+    Rates,
+    Merged,
+    Leaks,
+    Unseen,
+    Search,
+    Cost,
+    Stage,
+}
+
+impl VectorsArgs {
+    /// Whether a table is asked for.
+    pub fn wants(&self, table: Table) -> bool {
+        let is_left_out = table == Table::Search && self.no_search;
+        !is_left_out && (self.only.is_empty() || self.only.contains(&table))
+    }
 }

@@ -87,15 +87,28 @@ impl Bench {
         levels::scores(self.model.runner.as_mut(), &self.questions[domain])
     }
 
-    /// Rates of each domain over the questions of the search.
+    /// Scores of each domain's questions for the search.
     ///
     /// # Errors
     /// When a pass fails.
-    pub fn searched_rates(&mut self, strengths: Strengths) -> Result<[Rates; 3]> {
+    pub fn searched(&mut self, strengths: Strengths) -> Result<[Vec<Scores>; 3]> {
+        self.set(strengths)?;
+        let mut all = [const { Vec::new() }; 3];
+        for (scores, questions) in all.iter_mut().zip(&self.searched) {
+            *scores = levels::scores(self.model.runner.as_mut(), questions)?;
+        }
+        Ok(all)
+    }
+
+    /// Rates of each domain over the questions of the tables.
+    ///
+    /// # Errors
+    /// When a pass fails.
+    pub fn rates(&mut self, strengths: Strengths) -> Result<[Rates; 3]> {
         self.set(strengths)?;
         let mut rates = [Rates::default(); 3];
-        for (rates, questions) in rates.iter_mut().zip(&self.searched) {
-            *rates = Rates::of(&levels::scores(self.model.runner.as_mut(), questions)?, LENGTH);
+        for (domain, rates) in rates.iter_mut().enumerate() {
+            *rates = Rates::of(&self.scores(domain)?, LENGTH);
         }
         Ok(rates)
     }

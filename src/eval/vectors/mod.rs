@@ -4,11 +4,14 @@
 pub mod arguments;
 pub mod bars;
 mod bench;
+mod combinations;
 mod cost;
 mod report;
 mod run;
 pub mod search;
 mod stage;
+mod surrogate;
+mod transfer;
 
-pub use arguments::VectorsArgs;
+pub use arguments::{Table, VectorsArgs};
 pub use run::run;

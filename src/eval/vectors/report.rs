@@ -42,13 +42,31 @@ pub fn leak_lines(title: &str, matrix: &[[f64; 3]; 3]) -> Vec<String> {
     lines
 }
 
-/// One combination: what was wanted, where it was found, and what it is worth.
-pub fn combination_line(found: &Found, worst: f64) -> String {
+/// The head of the table of combinations.
+pub fn combinations_head() -> String {
+    format!(
+        "{:<10}{:<10}{:<10}{:^22}{:>10}{:>10}{:>9}{:>10}",
+        DOMAINS[0],
+        DOMAINS[1],
+        DOMAINS[2],
+        "strengths",
+        "searched",
+        "tables",
+        "seconds",
+        "measured"
+    )
+}
+
+/// One combination: what was wanted, where it was found, what it is worth in its worst domain on
+/// the questions of the search and on others, and what finding it took.
+pub fn combination_line(found: &Found, worst: f64, seconds: f64) -> String {
     let names = found.wanted.map(|level| format!("{:<10}", level.name())).concat();
     let [a, b, c] = found.strengths;
+    let note = if found.looked_for { "" } else { "  not looked for: a limit came first" };
     format!(
-        "{names} {a:>6.2} {b:>6.2} {c:>6.2}  search {}  tables {}",
+        "{names}{a:>7.2}{b:>7.2}{c:>7.2} {} {}{seconds:>9.1}{:>10}{note}",
         percent(found.worst),
-        percent(worst)
+        percent(worst),
+        found.measurements
     )
 }

@@ -1,23 +1,15 @@
 //! The measurements in their order, and the verdict on each bar.
 
-use std::time::Instant;
-
 use anyhow::Result;
 
-use super::arguments::VectorsArgs;
+use super::arguments::{Table, VectorsArgs};
 use super::bars::Bar;
 use super::bench::{Bench, DOMAINS, LENGTH, alone};
-use super::search::{self, Search};
-use super::{cost, report, stage};
+use super::{combinations, cost, report, stage, transfer};
 use crate::eval::calibrate::strengths;
 use crate::eval::levels::{self, Rates};
 use crate::eval::spearman;
 use crate::learn::text::Level;
-
-/// A found combination counts from here in its worst domain.
-const REACHED: f64 = 0.6;
-/// The search goes on until here, so that other questions still reach the bar.
-const GOAL: f64 = 0.75;
 
 /// Measures and tells line by line.
 ///
@@ -35,21 +27,27 @@ pub fn run(args: &VectorsArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         bench.neutral.len()
     ));
     let mut bars = Vec::new();
-    rates_by_strength(&mut bench, &mut bars, &mut tell)?;
-    merged(&mut bench, args, &mut bars, &mut tell)?;
-    leaks(&mut bench, &mut tell)?;
-    unseen(&mut bench, &mut tell)?;
-    if !args.no_search {
-        combinations(&mut bench, args, &mut bars, &mut tell)?;
+    if args.wants(Table::Rates) {
+        rates_by_strength(&mut bench, &mut bars, &mut tell)?;
     }
-    costs(&mut bench, args, &mut tell)?;
+    if args.wants(Table::Merged) {
+        merged(&mut bench, args, &mut bars, &mut tell)?;
+    }
+    if args.wants(Table::Leaks) {
+        leaks(&mut bench, &mut tell)?;
+    }
+    if args.wants(Table::Unseen) {
+        unseen(&mut bench, &mut tell)?;
+    }
+    if args.wants(Table::Search) {
+        combinations::table(&mut bench, args, &mut bars, &mut tell)?;
+    }
+    if args.wants(Table::Cost) {
+        cost::table(&mut bench, args, &mut tell)?;
+    }
     match &args.stage {
-        Some(folder) => {
-            for (domain, rates) in stage::transfer(&bench, args, folder)?.iter().enumerate() {
-                let [before, after] = rates.map(|rates| report::percent(rates.get(Level::Expert)));
-                tell(&format!("transfer, {}: expert {before} at 0,{after} at 1", DOMAINS[domain]));
-            }
-        }
+        _ if !args.wants(Table::Stage) => {}
+        Some(folder) => transfer::table(&bench, args, folder, &mut bars, &mut tell)?,
         None => tell("transfer: not measured; name a further fine-tuned stage with --stage"),
     }
     tell("bars");
@@ -154,12 +152,7 @@ fn merged(
 /// The 3×3 matrix of expert rates with one vector at 1, and the base's rates beside it.
 fn leaks(bench: &mut Bench, tell: &mut impl FnMut(&str)) -> Result<()> {
     let mut expert = |strengths| -> Result<[f64; 3]> {
-        bench.set(strengths)?;
-        let mut rates = [0.0; 3];
-        for (domain, rate) in rates.iter_mut().enumerate() {
-            *rate = Rates::of(&bench.scores(domain)?, LENGTH).get(Level::Expert);
-        }
-        Ok(rates)
+        Ok(bench.rates(strengths)?.map(|rates| rates.get(Level::Expert)))
     };
     let base = expert([0.0; 3])?;
     for (title, strength) in [("expert, vector at 1", 1.0), ("expert, vector at -1", -1.0)] {
@@ -186,76 +179,6 @@ fn unseen(bench: &mut Bench, tell: &mut impl FnMut(&str)) -> Result<()> {
             cells += &format!("  at {strength:>4.1}:{shares}");
         }
         tell(&format!("unseen topics, {name}: avoidance, generic, expert{cells}"));
-    }
-    Ok(())
-}
-
-/// The search for the 27 combinations, its time against training each.
-fn combinations(
-    bench: &mut Bench,
-    args: &VectorsArgs,
-    bars: &mut Vec<Bar>,
-    tell: &mut impl FnMut(&str),
-) -> Result<()> {
-    let begun = Instant::now();
-    let mut found = Vec::new();
-    let measurements = {
-        let mut search =
-            Search::begin(|strengths| bench.searched_rates(strengths), &strengths(1.5, 0.25))?;
-        for wanted in search::combinations() {
-            found.push(search.find(wanted, GOAL, args.budget)?);
-        }
-        search.measurements()
-    };
-    let seconds = begun.elapsed().as_secs_f64();
-    tell("combination (medical, legal, financial), strengths, worst domain on both sets");
-    let mut reached = 0;
-    for found in &found {
-        bench.set(found.strengths)?;
-        let mut rates = [Rates::default(); 3];
-        for (domain, rates) in rates.iter_mut().enumerate() {
-            *rates = Rates::of(&bench.scores(domain)?, LENGTH);
-        }
-        let (worst, _) = search::worth(&rates, &found.wanted);
-        reached += usize::from(worst >= REACHED);
-        tell(&report::combination_line(found, worst));
-    }
-    let training: Option<f64> = bench.facts.iter().map(|facts| facts.training_seconds).sum();
-    let said = match training {
-        // Training one combination takes all three domains' pairs, as long as the vectors took.
-        Some(training) => format!(
-            "; training took {training:.0} s for the three vectors, so 27 combinations would take \
-             {:.0} s: {:.1} times as long as vectors and search together",
-            27.0 * training,
-            27.0 * training / (training + seconds)
-        ),
-        None => "; the vectors' files do not say how long training took".to_owned(),
-    };
-    tell(&format!("search: {measurements} measurements in {seconds:.0} s{said}"));
-    bars.push(Bar::new(
-        "at least 20 of the 27 combinations reach 60 % in their worst domain",
-        format!("{reached} of 27, on questions the search did not see"),
-        reached >= 20,
-    ));
-    Ok(())
-}
-
-/// The cost of a reply against prompting for the level.
-fn costs(bench: &mut Bench, args: &VectorsArgs, tell: &mut impl FnMut(&str)) -> Result<()> {
-    for (domain, name) in DOMAINS.iter().enumerate() {
-        let [steered, prompted] = cost::measure(bench, domain, args.replies, args.seed)?;
-        tell(&format!(
-            "cost, {name}: vector {:.0} + {:.0} tokens in {:.2} s, prompting {:.0} + {:.0} tokens in \
-             {:.2} s; {:.2} of the positions, {:.2} of the time",
-            steered.prompt_tokens,
-            steered.reply_tokens,
-            steered.seconds,
-            prompted.prompt_tokens,
-            prompted.reply_tokens,
-            prompted.seconds,
-            steered.positions() / prompted.positions(),
-            steered.seconds / prompted.seconds
-        ));
     }
     Ok(())
 }

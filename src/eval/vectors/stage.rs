@@ -1,14 +1,14 @@
-//! The same vectors on other weights: the merged checkpoint at strength 1, and a further
-//! fine-tuned stage of the base.
+//! Other weights than the base's: the checkpoint that base and vector make at strength 1, and a
+//! further fine-tuned stage of the base, made here where there is none.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::arguments::VectorsArgs;
-use super::bench::{Bench, DOMAINS, LENGTH, alone};
+use super::bench::{Bench, LENGTH};
 use crate::eval::levels::{self, Rates};
-use crate::eval::load::{load, open_all};
+use crate::eval::load::load;
+use crate::learn::preference;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::vector::merge::{Share, merge};
 use crate::platform::Problem;
@@ -56,22 +56,29 @@ pub fn plain_rates(bench: &Bench, folder: &Path, domain: usize) -> Result<Rates>
     Ok(Rates::of(&scores, LENGTH))
 }
 
-/// Per domain, the rates on the stage at strengths 0 and 1 of its own vector.
+/// Trains all of the base's weights on pairs and writes what comes of it as a folder of its own: a
+/// further fine-tuned stage, made as people make one.
 ///
 /// # Errors
-/// When the stage cannot be loaded or a vector does not fit it.
-pub fn transfer(bench: &Bench, args: &VectorsArgs, stage: &Path) -> Result<[[Rates; 2]; 3]> {
-    let files: Vec<PathBuf> =
-        DOMAINS.iter().map(|domain| args.vectors.join(format!("{domain}.safetensors"))).collect();
-    let mut model = load(stage)?;
-    model.runner.attach(&open_all(&files, stage, true)?)?;
-    let mut all = [[Rates::default(); 2]; 3];
-    for (domain, rates) in all.iter_mut().enumerate() {
-        for (strength, rates) in [0.0, 1.0].into_iter().zip(rates) {
-            model.runner.set_strengths(&alone(domain, strength).map(|s| s as f32))?;
-            let scores = levels::scores(model.runner.as_mut(), &bench.questions[domain])?;
-            *rates = Rates::of(&scores, LENGTH);
-        }
-    }
-    Ok(all)
+/// When the pairs cannot be trained on, or the folder cannot be written.
+pub fn make(base: &Path, pairs: &Path, most: usize, folder: &Path) -> Result<()> {
+    let mut name = folder.file_name().unwrap_or_default().to_os_string();
+    name.push("-difference.safetensors");
+    let difference = folder.with_file_name(name);
+    let args = preference::VectorArgs {
+        full: true,
+        most: Some(most),
+        // Far enough from the base to be another model, and the language held up meanwhile.
+        learning_rate: Some(2e-4),
+        nll_weight: 1.0,
+        batch: 16,
+        checked: 40,
+        ..preference::VectorArgs::new(base.into(), vec![pairs.into()], difference.clone())
+    };
+    preference::run(&args, || false, |_| {})?;
+    let checkpoint = Checkpoint::open(base)?;
+    let share = Share::open(&difference, 1.0, &checkpoint, false)?;
+    merge(&checkpoint, &[share], folder, &mut |_, _| true)?;
+    std::fs::remove_file(&difference)
+        .with_context(|| Problem::new("cannot be removed").at(&difference))
 }

@@ -79,11 +79,16 @@ impl TokenRule for Mixture {
         }
         let aligned = self.aligned.logits(position.ids)?;
         ensure!(aligned.len() == logits.len(), "logits of {} and {}", aligned.len(), logits.len());
-        let (base_share, share) = (1.0 - self.strength, self.strength);
-        for (logit, aligned) in logits.iter_mut().zip(aligned) {
-            *logit = base_share * *logit + share * aligned;
-        }
+        mix(logits, &aligned, self.strength);
         Ok(())
+    }
+}
+
+/// `z = (1 − λ)·z_base + λ·z_aligned`, in place of `z_base`.
+pub fn mix(base: &mut [f32], aligned: &[f32], strength: f32) {
+    let base_share = 1.0 - strength;
+    for (logit, aligned) in base.iter_mut().zip(aligned) {
+        *logit = base_share * *logit + strength * aligned;
     }
 }
 

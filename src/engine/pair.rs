@@ -61,12 +61,7 @@ impl Pair {
             return Ok(None);
         }
         self.aligned = None;
-        let options =
-            LoadOptions { context_length: Some(base.facts.cache_length), ..options.clone() };
-        check_size(&loader.inspect(path)?, &base.facts)?;
-        let model = loader.load(path, &options, progress)?;
-        check_vocabulary(&model.language, &base.language)
-            .map_err(|what| refusal(what, &model.facts, &base.facts))?;
+        let model = load_aligned(path, base, options, loader, progress)?;
         let facts = AlignedFacts {
             path: path.to_path_buf(),
             name: model.facts.name.clone(),
@@ -137,6 +132,25 @@ impl Pair {
         aligned.mixture.set_strength(setting.strength)?;
         Ok(Some(&mut aligned.mixture))
     }
+}
+
+/// Loads a model to mix with another, with as long a cache.
+///
+/// # Errors
+/// When it cannot be loaded, or has another vocabulary; `Cancelled` when `progress` said so.
+pub fn load_aligned(
+    path: &Path,
+    base: &Model,
+    options: &LoadOptions,
+    loader: &dyn Loader,
+    progress: Progress<'_>,
+) -> Result<Model> {
+    let options = LoadOptions { context_length: Some(base.facts.cache_length), ..options.clone() };
+    check_size(&loader.inspect(path)?, &base.facts)?;
+    let model = loader.load(path, &options, progress)?;
+    check_vocabulary(&model.language, &base.language)
+        .map_err(|what| refusal(what, &model.facts, &base.facts))?;
+    Ok(model)
 }
 
 /// Before anything big is read.

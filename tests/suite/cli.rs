@@ -382,6 +382,49 @@ fn probe_and_say_take_vectors_at_strengths() {
     assert_eq!(plan.vectors[0].strength, -0.5);
 }
 
+/// The plan's mixture is in the numbers; what acts on a reply alone is refused rather than left out.
+#[test]
+fn probe_mixes_the_logits_of_two_models_as_its_plan_says() {
+    use tiller::model::checkpoint::Checkpoint;
+    use tiller::model::vector::merge::{Share, merge};
+    let (home, folder) = model();
+    let vector = norm_vector(home.path(), "norm.safetensors");
+    let base = Checkpoint::open(&folder).unwrap();
+    let aligned = home.path().join("aligned");
+    let share = Share::open(&vector, 1.0, &base, true).unwrap();
+    merge(&base, &[share], &aligned, &mut |_, _| true).unwrap();
+    let (plan, out) = (home.path().join("plan.toml"), home.path().join("out.safetensors"));
+    let probe = |model: &std::path::Path, toml: &str| {
+        std::fs::write(&plan, toml).unwrap();
+        let (plan, out) = (plan.to_str().unwrap(), out.to_str().unwrap());
+        let model = model.to_str().unwrap();
+        run(&["probe", "--ids", "5,6,7", "--out", out, "--model", model, "--plan", plan])
+    };
+    let logits = |model: &std::path::Path, toml: &str| -> Vec<f32> {
+        let output = probe(model, toml);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let written = candle_core::safetensors::load(&out, &Device::Cpu).unwrap();
+        written["logits"].flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let mixture = |strength: &str| {
+        format!("[mixture]\naligned = '{}'\nstrength = {strength}\n", aligned.display())
+    };
+    let (one, other) = (logits(&folder, ""), logits(&aligned, ""));
+    assert_ne!(one, other);
+    assert_eq!(logits(&folder, &mixture("0.0")), one);
+    assert_eq!(logits(&folder, &mixture("1.0")), other);
+    for ((mixed, one), other) in logits(&folder, &mixture("-0.5")).iter().zip(&one).zip(&other) {
+        assert!((mixed - (1.5 * one - 0.5 * other)).abs() < 1e-5);
+    }
+    // At 0 the other model is not even looked for; else it is named.
+    let absent = "[mixture]\naligned = '/nowhere/calm'\nstrength = ";
+    assert_eq!(logits(&folder, &format!("{absent}0.0")), one);
+    let said = complaint(&probe(&folder, &format!("{absent}0.5")), 1);
+    assert!(said.contains("/nowhere/calm"), "{said}");
+    let said = complaint(&probe(&folder, "[[stores]]\npath = 's'\nlambda = 0.5\n"), 1);
+    assert!(said.contains("[[stores]]") && said.contains("plan.toml"), "{said}");
+}
+
 #[test]
 fn a_wrong_vector_is_a_line_that_names_it() {
     let (home, folder) = model();

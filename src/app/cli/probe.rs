@@ -13,12 +13,14 @@ use super::reward_arguments::RewardArgs;
 use super::say::read_plan;
 use super::vector_arguments::VectorArgs;
 use super::{LoadArgs, Usage};
+use crate::decode::mixture::mix;
 use crate::decode::reply::PREFILL_CHUNK;
+use crate::engine::pair::load_aligned;
 use crate::model::load::Checkpoints;
 use crate::model::scorer::Scorer;
 use crate::model::{LoadOptions, Loader, Model, Wanted};
 use crate::platform::{Problem, interrupt};
-use crate::steer::{Plan, RewardSetting};
+use crate::steer::{MixtureSetting, Plan, RewardSetting};
 
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = false, args = ["ids", "text"])]
@@ -29,7 +31,8 @@ pub struct ProbeArgs {
     vectors: VectorArgs,
     #[command(flatten)]
     reward: RewardArgs,
-    /// A plan in TOML; of what steers, its vectors and its reward adapter count here.
+    /// A plan in TOML; its vectors, its mixture with an aligned model and its reward adapter count
+    /// here. Guides and datastores, which act on a reply, are refused.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Token ids, separated by commas.
@@ -50,6 +53,7 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
     let mut plan = args.plan.as_deref().map(read_plan).transpose()?.unwrap_or_default();
     args.vectors.add_to(&mut plan)?;
     args.reward.add_to(&mut plan);
+    check(&plan, args.plan.as_deref())?;
     let mut model =
         Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
     attach(&mut model, &plan)?;
@@ -76,19 +80,47 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
             model.runner.insert(Some(&adapter))?;
         }
     }
+    let mut aligned = match plan.mixture_in_play() {
+        None => None,
+        Some(MixtureSetting { aligned, strength }) => {
+            let goes_on = &mut |_, _| !interrupt::pressed();
+            let options = args.load.options();
+            let aligned = load_aligned(aligned, &model, &options, &Checkpoints, goes_on)?;
+            Some((aligned, *strength))
+        }
+    };
     // Beside the target, so that the rename cannot cross file systems.
     let mut name = args.out.file_name().context("--out names no file")?.to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let temporary = args.out.with_file_name(name);
-    let written = write(&temporary, &mut model, &ids, rewards)
+    let mixed = aligned.as_mut().map(|(aligned, strength)| (aligned, *strength));
+    let written = write(&temporary, &mut model, mixed, &ids, rewards)
         .and_then(|()| Ok(std::fs::rename(&temporary, &args.out)?))
         .with_context(|| Problem::new("the numbers cannot be written").at(&args.out));
     if written.is_err() {
         std::fs::remove_file(&temporary).ok();
     }
     written?;
-    eprintln!("{} tokens through {} on {}", ids.len(), model.facts.name, model.facts.device);
+    let with = aligned.map_or_else(String::new, |(aligned, strength)| {
+        format!(", logits mixed with {} at {strength}", aligned.facts.name)
+    });
+    eprintln!("{} tokens through {} on {}{with}", ids.len(), model.facts.name, model.facts.device);
     Ok(())
+}
+
+/// What a plan says beyond a model's numbers would be left out in silence.
+fn check(plan: &Plan, path: Option<&Path>) -> Result<()> {
+    let acts = [
+        ("[guidance]", plan.guidance.acts_on_tokens() || plan.guidance.search.is_on()),
+        ("[[stores]]", { plan.stores_in_play().next().is_some() }),
+    ];
+    let Some((part, _)) = acts.iter().find(|(_, acts)| *acts) else { return Ok(()) };
+    let problem = Problem::new(format!("{part} acts on a reply, and a probe makes none"))
+        .hint("leave it out of the plan, or use `tiller say --json`");
+    Err(match path {
+        Some(path) => problem.at(path).into(),
+        None => problem.into(),
+    })
 }
 
 /// Where rewards come from.
@@ -129,7 +161,13 @@ fn attach(model: &mut Model, plan: &Plan) -> Result<()> {
 }
 
 /// Logits go to the file as they come: a long text over a large vocabulary need not fit memory.
-fn write(path: &Path, model: &mut Model, ids: &[u32], rewards: Rewards) -> Result<()> {
+fn write(
+    path: &Path,
+    model: &mut Model,
+    mut mixed: Option<(&mut Model, f32)>,
+    ids: &[u32],
+    rewards: Rewards,
+) -> Result<()> {
     let runner = model.runner.as_mut();
     let (tokens, vocab, width) = (ids.len(), runner.vocab_size(), runner.hidden_size());
     let ids_end = 4 * tokens;
@@ -141,6 +179,7 @@ fn write(path: &Path, model: &mut Model, ids: &[u32], rewards: Rewards) -> Resul
             "fingerprint": model.facts.fingerprint,
             "device": model.facts.device,
             "weights": model.facts.held_as,
+            "mixed_with": mixed.as_ref().map_or("", |(aligned, _)| &aligned.facts.fingerprint),
         },
         "ids": { "dtype": "U32", "shape": [tokens], "data_offsets": [0, ids_end] },
         "logits": { "dtype": "F32", "shape": [tokens, vocab], "data_offsets": [ids_end, logits_end] },
@@ -168,7 +207,11 @@ fn write(path: &Path, model: &mut Model, ids: &[u32], rewards: Rewards) -> Resul
         if interrupt::pressed() {
             return Err(Problem::new("stopped").into());
         }
-        let output = runner.prefill(chunk, Wanted::All)?;
+        let mut output = runner.prefill(chunk, Wanted::All)?;
+        if let Some((aligned, strength)) = &mut mixed {
+            let other = aligned.runner.prefill(chunk, Wanted::All)?;
+            mix(&mut output.logits, &other.logits, *strength);
+        }
         for value in &output.logits {
             file.write_all(&value.to_le_bytes())?;
         }

@@ -1,5 +1,5 @@
 //! Making vectors and reward adapters beside everything else: out of two models, of a LoRA adapter, or
-//! learnt from lessons. A thread of its own for each, one at a time.
+//! learnt from lessons; and models with vectors merged into them. A thread of its own for each, one at a time.
 
 mod rewards;
 
@@ -19,7 +19,9 @@ use crate::model::checkpoint::Checkpoint;
 use crate::model::vector::extract::{ExtractOptions, RankChoice, extract, write};
 use crate::model::vector::file::{self, Precision};
 use crate::model::vector::import;
+use crate::model::vector::merge::{Share, merge};
 use crate::platform::{Cancelled, Problem};
+use crate::steer::VectorSetting;
 pub use rewards::{Check, Lessons};
 
 /// Between two reports of progress.
@@ -64,6 +66,8 @@ pub enum MadeFrom {
     Preferences { pairs: PathBuf, objective: Objective, rank: usize, epochs: u64, device: String },
     /// A reward adapter, from pairs or ratings; likewise.
     Lessons(Lessons),
+    /// The base with vectors in its weights at these strengths: a model of its own, as a folder.
+    Vectors(Vec<VectorSetting>),
 }
 
 impl Making {
@@ -71,6 +75,7 @@ impl Making {
     pub fn makes(&self) -> FileKind {
         match self.from {
             MadeFrom::Lessons(_) => FileKind::Reward,
+            MadeFrom::Vectors(_) => FileKind::Model,
             _ => FileKind::Vector,
         }
     }
@@ -130,7 +135,7 @@ fn make(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool) -> Result<
                 domain: domain.clone(),
             };
             let (base, aligned) = (Checkpoint::open(base)?, Checkpoint::open(model)?);
-            let mut watch = watch(tell, goes_on);
+            let mut watch = watch("Comparing the models", tell, goes_on);
             let (vector, facts, _) = extract(&base, &aligned, &options, &mut watch)?;
             write(out, &vector, &facts, Precision::F32, (&base, &aligned))
         }
@@ -154,6 +159,15 @@ fn make(making: &Making, teller: &Teller, goes_on: &dyn Fn() -> bool) -> Result<
             learn(&args, tell, goes_on)
         }
         MadeFrom::Lessons(lessons) => rewards::learn(making, lessons, teller, goes_on),
+        MadeFrom::Vectors(vectors) => {
+            let base = Checkpoint::open(base)?;
+            let shares = vectors
+                .iter()
+                .map(|vector| Share::open(&vector.path, vector.strength, &base, vector.any_base))
+                .collect::<Result<Vec<_>>>()?;
+            let mut watch = watch("Writing the model", tell, goes_on);
+            merge(&base, &shares, out, &mut watch).map(|_| ())
+        }
     }
 }
 
@@ -170,6 +184,7 @@ fn learn(args: &VectorArgs, tell: impl Fn(String), goes_on: &dyn Fn() -> bool) -
 
 /// Tells the share that is done and about how long the rest takes.
 fn watch<'a>(
+    what: &'static str,
     tell: impl Fn(String) + 'a,
     goes_on: &'a dyn Fn() -> bool,
 ) -> impl FnMut(u64, u64) -> bool + 'a {
@@ -186,7 +201,7 @@ fn watch<'a>(
                 }
                 false => String::new(),
             };
-            tell(format!("Comparing the models, {:.0} %{left}", 100.0 * share));
+            tell(format!("{what}, {:.0} %{left}", 100.0 * share));
         }
         goes_on()
     }
@@ -194,9 +209,18 @@ fn watch<'a>(
 
 /// The file of what is called so in a folder: nothing in a name leads out of it.
 pub fn file_for(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{}.safetensors", stem_of(name)))
+}
+
+/// The folder of a model that is called so; likewise.
+pub fn folder_for(folder: &Path, name: &str) -> PathBuf {
+    folder.join(stem_of(name))
+}
+
+fn stem_of(name: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | ' ') { c } else { '-' };
     let stem: String = name.trim().chars().take(60).map(plain).collect();
-    folder.join(format!("{}.safetensors", stem.trim()))
+    stem.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -212,6 +236,8 @@ mod tests {
             (" 医 ", "医.safetensors"),
         ] {
             assert_eq!(file_for(folder, name), folder.join(file));
+            let stem = file.trim_end_matches(".safetensors");
+            assert_eq!(folder_for(folder, name), folder.join(stem));
         }
     }
 }

@@ -362,11 +362,14 @@ fn dialogs_ui(ui: &mut Ui, window: &mut Window, commands: &mut Vec<Command>) {
             })
         }
         Dialog::Making => {
-            let folder = window.vectors_folder();
+            let (folder, models) = (window.vectors_folder(), window.models_folder());
+            let dialled: Vec<_> = window.chat.plan.vectors_in_play().cloned().collect();
             let device = &window.settings.load.device;
             let view = MakingView {
                 under_way: window.making.as_ref(),
                 folder: &folder,
+                models: &models,
+                dialled: &dialled,
                 // Training takes a device by name.
                 device: if device.starts_with("cuda") { device } else { "cpu" },
             };

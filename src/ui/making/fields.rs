@@ -40,6 +40,9 @@ pub fn fields_ui(ui: &mut Ui, form: &mut Form, commands: &mut Vec<Command>) {
                 number_ui(ui, "Passes", 1..=100, &mut form.epochs);
             });
         }
+        Way::Merge => {
+            return text_ui(ui, "Model name", "What its folder is called", &mut form.name);
+        }
     }
     text_ui(ui, "Vector name", "What it is called on the list", &mut form.name);
     text_ui(ui, "Domain", "Such as medical; may stay empty", &mut form.domain);

@@ -12,7 +12,8 @@ use egui::{RichText, Ui};
 use super::command::Command;
 use super::controls::{self, Weight};
 use super::theme::{space, tokens};
-use crate::engine::making::{MadeFrom, Making, Objective};
+use crate::engine::making::{MadeFrom, Making, Objective, file_for, folder_for};
+use crate::steer::VectorSetting;
 pub use learning::{LearningForm, LearningView, learning_ui};
 pub use under_way::{UnderWay, under_way_ui};
 
@@ -34,12 +35,18 @@ enum Way {
     Models,
     Adapter,
     Preferences,
+    Merge,
 }
 
-const WAYS: [(Way, &str, &str); 3] = [
+const WAYS: [(Way, &str, &str); 4] = [
     (Way::Models, "Two models", "The difference of an aligned model to the one it was made from"),
     (Way::Adapter, "LoRA adapter", "A PEFT folder, as one file that knows its model"),
     (Way::Preferences, "Preferences", "Learnt from pairs of a better and a worse answer"),
+    (
+        Way::Merge,
+        "Merged model",
+        "The base with the vectors as they are dialled now in its weights",
+    ),
 ];
 
 /// What was filled in; kept while the program runs.
@@ -94,8 +101,8 @@ impl Form {
         !self.base.trim().is_empty()
     }
 
-    /// What is to be made, or what is still missing. `device` is where to learn.
-    fn making(&self, folder: &Path, device: &str) -> Result<Making, &'static str> {
+    /// What is to be made, or what is still missing.
+    fn making(&self, view: &MakingView<'_>) -> Result<Making, &'static str> {
         let path = |text: &str, missing: &'static str| {
             let text = text.trim();
             if text.is_empty() { Err(missing) } else { Ok(PathBuf::from(text)) }
@@ -112,14 +119,22 @@ impl Form {
                 objective: self.objective,
                 rank: self.rank,
                 epochs: self.epochs,
-                device: device.to_owned(),
+                device: view.device.to_owned(),
             },
+            Way::Merge if view.dialled.is_empty() => return Err("No vector is dialled"),
+            Way::Merge => MadeFrom::Vectors(view.dialled.to_vec()),
         };
         let name = self.name.trim().to_owned();
         if name.is_empty() {
-            return Err("Give the vector a name");
+            return Err(match self.way {
+                Way::Merge => "Give the model a name",
+                _ => "Give the vector a name",
+            });
         }
-        let out = crate::engine::making::file_for(folder, &name);
+        let out = match self.way {
+            Way::Merge => folder_for(view.models, &name),
+            _ => file_for(view.folder, &name),
+        };
         Ok(Making { name, domain: self.domain.trim().to_owned(), base, from, out })
     }
 }
@@ -129,6 +144,10 @@ pub struct MakingView<'a> {
     pub under_way: Option<&'a UnderWay>,
     /// Where vectors are written.
     pub folder: &'a Path,
+    /// Where merged models are written.
+    pub models: &'a Path,
+    /// The vectors that are not at 0.
+    pub dialled: &'a [VectorSetting],
     /// Where to learn.
     pub device: &'a str,
 }
@@ -148,14 +167,15 @@ pub fn making_ui(ui: &mut Ui, view: &MakingView<'_>, form: &mut Form, commands: 
     if let Some(one) = view.under_way {
         return under_way_ui(ui, one, commands);
     }
-    let making = form.making(view.folder, view.device);
+    let making = form.making(view);
     let (is_ready, hint) = match &making {
         Ok(making) => (true, format!("Written to {}", making.out.display())),
         Err(missing) => (false, (*missing).to_owned()),
     };
     ui.add(egui::Label::new(RichText::new(hint).small().color(tokens(ui).text_weak)).wrap());
     let make = ui.add_enabled_ui(is_ready, |ui| {
-        controls::wide_button(ui, None, "Make the vector", Weight::Primary)
+        let label = if form.way == Way::Merge { "Write the model" } else { "Make the vector" };
+        controls::wide_button(ui, None, label, Weight::Primary)
     });
     if make.inner.clicked()
         && let Ok(making) = making
@@ -171,19 +191,28 @@ mod tests {
     #[test]
     fn a_form_says_what_is_missing_and_then_what_is_to_be_made() {
         let mut form = Form::default();
-        let folder = Path::new("/data/vectors");
-        assert_eq!(form.making(folder, "cpu"), Err("Name the base model"));
+        let (folder, models) = (Path::new("/data/vectors"), Path::new("/data/models"));
+        let view =
+            |dialled, device| MakingView { under_way: None, folder, models, dialled, device };
+        let cpu = view(&[], "cpu");
+        assert_eq!(form.making(&cpu), Err("Name the base model"));
         form.set(Field::Base, Path::new("/models/base"));
-        assert_eq!(form.making(folder, "cpu"), Err("Name the aligned model"));
+        assert_eq!(form.making(&cpu), Err("Name the aligned model"));
         form.set(Field::Aligned, Path::new("/models/aligned"));
-        assert_eq!(form.making(folder, "cpu"), Err("Give the vector a name"));
+        assert_eq!(form.making(&cpu), Err("Give the vector a name"));
         form.name = " Calm ".into();
-        let made = form.making(folder, "cpu").unwrap();
+        let made = form.making(&cpu).unwrap();
         assert_eq!((made.name.as_str(), made.out), ("Calm", folder.join("Calm.safetensors")));
         form.way = Way::Preferences;
-        assert_eq!(form.making(folder, "cpu"), Err("Name the file of pairs"));
+        assert_eq!(form.making(&cpu), Err("Name the file of pairs"));
         form.set(Field::Pairs, Path::new("/pairs.jsonl"));
-        let made = form.making(folder, "cuda").unwrap().from;
+        let made = form.making(&view(&[], "cuda")).unwrap().from;
         assert!(matches!(made, MadeFrom::Preferences { rank: 16, device, .. } if device == "cuda"));
+        form.way = Way::Merge;
+        assert_eq!(form.making(&cpu), Err("No vector is dialled"));
+        let dialled = [VectorSetting::new("calm.safetensors", 0.5)];
+        let made = form.making(&view(&dialled, "cpu")).unwrap();
+        assert_eq!(made.out, models.join("Calm"), "a folder of its own");
+        assert_eq!(made.from, MadeFrom::Vectors(dialled.to_vec()));
     }
 }

@@ -1,5 +1,6 @@
 //! The window through its accessibility tree, as a person with a screen reader meets it.
 
+mod adapters;
 mod conversations;
 mod guidance;
 mod look;

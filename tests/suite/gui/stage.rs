@@ -12,6 +12,8 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use tempfile::TempDir;
 use tiller::app::window::{Parts, Places, Question, Window};
 use tiller::engine::Engine;
+use tiller::model::Loader;
+use tiller::model::load::Checkpoints;
 use tiller::model::toy::{ToyLoader, ToyOptions};
 use tiller::session::{Keeper, Settings, Theme};
 
@@ -22,6 +24,8 @@ pub struct Setup {
     pub toy: ToyOptions,
     /// Opened on start; a name with `broken` in it is refused by the toy.
     pub model: Option<&'static str>,
+    /// A real model's folder, opened in place of the toy.
+    pub checkpoint: Option<PathBuf>,
     /// Otherwise nothing is opened and nothing looked for by itself.
     pub begins: bool,
 }
@@ -42,6 +46,7 @@ impl Default for Setup {
             settings,
             toy: ToyOptions::default(),
             model: Some("toy model"),
+            checkpoint: None,
             begins: true,
         }
     }
@@ -76,7 +81,8 @@ impl Stage {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (answers, questions, data) =
             (Arc::clone(&answer), Arc::clone(&asked), folder.path().to_owned());
-        let model = setup.model;
+        let model = setup.checkpoint.clone().or(setup.model.map(PathBuf::from));
+        let opened = model.clone();
         let harness = Harness::builder()
             .with_size(setup.size)
             .with_step_dt(1.0 / 20.0)
@@ -94,7 +100,10 @@ impl Stage {
                         wake.send(()).ok();
                     }
                 };
-                let loader = Arc::new(ToyLoader { options: setup.toy });
+                let loader: Arc<dyn Loader> = match setup.checkpoint {
+                    Some(_) => Arc::new(Checkpoints),
+                    None => Arc::new(ToyLoader { options: setup.toy }),
+                };
                 let handle = Engine::start_with(loader, waker(&creation.egui_ctx, &wake))
                     .expect("the engine starts");
                 let database = data.join("tiller.db");
@@ -117,12 +126,16 @@ impl Stage {
                     Parts { handle, keeper, dialogs, places, settings: setup.settings.clone() };
                 let mut window = Window::new(&creation.egui_ctx, parts);
                 if setup.begins {
-                    window.begin(model.map(PathBuf::from));
+                    window.begin(opened);
                 }
                 window
             });
         let mut stage = Self { harness, woken, answer, asked, folder };
-        if model.is_some_and(|name| !name.contains("broken") && !name.contains("slow")) {
+        let loads = |path: PathBuf| {
+            let name = path.to_string_lossy().into_owned();
+            !name.contains("broken") && !name.contains("slow")
+        };
+        if model.is_some_and(loads) {
             stage.until("the model is loaded", |stage| stage.sees("Ready"));
         }
         stage.until("the presets are read", |stage| stage.shows("Greedy"));

@@ -297,6 +297,10 @@ fn what_speaks_against_a_vector_is_said_beside_it() {
     stage.click("Go beyond the measured range");
     stage.set_slider("Medical", 1.3);
     assert!(stage.shows("Beyond −1.10 to +1.20"), "{}", stage.text());
+    stage.set_slider("Medical", -1.1);
+    assert!(!stage.shows("Beyond −1.10"), "the zone begins behind it");
+    stage.set_slider("Medical", -1.2);
+    assert!(stage.shows("Beyond −1.10 to +1.20"), "below 0 too: {}", stage.text());
 
     let other = vector(stage.path(), "legal", "another toy", false);
     add(&mut stage, &other);

@@ -6,6 +6,7 @@ use crate::app::window::state::Window;
 use crate::engine::Request;
 use crate::engine::making::Making;
 use crate::model::FileKind;
+use crate::ui::Command;
 use crate::ui::dialogs::Dialog;
 use crate::ui::making::{Field, UnderWay};
 
@@ -37,17 +38,21 @@ impl Window {
     }
 
     /// It is made: a vector comes onto the list, off until it is turned up; an adapter's rewards are
-    /// shown from the next reply on.
+    /// shown from the next reply on; a model is opened when the person says so.
     pub(in crate::app::window) fn take_made(&mut self, path: PathBuf, kind: FileKind) {
         let name = self.making.take().map(|under_way| under_way.making.name).unwrap_or_default();
         if matches!(self.panels.dialog, Some(Dialog::Making | Dialog::Learning)) {
             self.panels.dialog = None;
         }
-        self.panels.toasts.info(format!("“{name}” is made: {}", path.display()));
+        let told = format!("“{name}” is made: {}", path.display());
         match kind {
+            FileKind::Model => {
+                return self.panels.toasts.offer(told, "Open it", Command::OpenModel(path));
+            }
             FileKind::Reward => self.add_reward(&path),
-            _ => self.add_vector(&path),
+            FileKind::Vector => self.add_vector(&path),
         }
+        self.panels.toasts.info(told);
     }
 
     /// How long it would take; the form says so as long as it asks for the same.
@@ -71,6 +76,11 @@ impl Window {
     /// Where vectors made here are written.
     pub(in crate::app::window) fn vectors_folder(&self) -> PathBuf {
         self.places.data_folder.join("vectors")
+    }
+
+    /// Where models are written that vectors were merged into.
+    pub(in crate::app::window) fn models_folder(&self) -> PathBuf {
+        self.places.data_folder.join("models")
     }
 
     /// Where reward adapters learnt here are written.

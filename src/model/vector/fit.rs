@@ -64,7 +64,11 @@ impl Vector {
         let names: BTreeMap<&str, &String> =
             base.tensors.keys().map(|name| (bare(name), name)).collect();
         let mut parts: BTreeMap<String, Part> = BTreeMap::new();
-        for (name, part) in self.parts {
+        // Heads last: one that PEFT leaves alone has its embedding's shape, and an embedding that
+        // does not fit is refused by its own key.
+        let (heads, others): (Vec<_>, Vec<_>) =
+            self.parts.into_iter().partition(|(name, _)| bare(name) == HEAD);
+        for (name, part) in others.into_iter().chain(heads) {
             // PEFT saves the parameters of a module that has factors under its `base_layer`.
             let plain = name.replace(".base_layer.", ".");
             let Some(own) = own_name(&names, &plain, base) else {

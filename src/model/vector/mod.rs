@@ -16,6 +16,7 @@ pub mod merge;
 mod open;
 mod peft;
 pub(super) mod values;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub use fingerprint::fingerprint;
 pub use import::import;
 pub use open::{is_vector, open, open_for, open_with_facts};
 pub use peft::{holds_adapter, is_of_adapter};
+pub use work::Work;
 
 use crate::model::checkpoint::element_count;
 

@@ -110,6 +110,19 @@ fn an_adapter_named_otherwise_lies_in_a_folder_below() {
     refused(open(home.path()), &["several adapters: legal, medical"]);
 }
 
+/// Invariant 21: an embedding or a head that was saved for a larger vocabulary has rows that no
+/// slider can scale.
+#[test]
+fn an_adapter_with_a_resized_vocabulary_is_refused_by_key() {
+    let base = checkpoint(&golden("families/llama"));
+    for (module, name) in [("lm_head", "lm_head.weight"), ("model.embed_tokens", "embed_tokens")] {
+        let key = format!("base_model.model.{module}.weight");
+        let resized = adapter(|tensors| drop(tensors.insert(key, zeros(97, 48))));
+        edit_config(resized.path(), |config| config["modules_to_save"] = json!([module]));
+        refused(open_for(resized.path(), &base, true), &[name, "[97, 48]"]);
+    }
+}
+
 #[test]
 fn another_models_adapter_is_refused_by_key_and_file() {
     let plain = golden("peft/plain");

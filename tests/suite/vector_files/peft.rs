@@ -150,6 +150,34 @@ fn saved_parameters_are_exact_at_one_and_midway_at_a_half() {
     }
 }
 
+/// Invariant 13 for biases, trained whole beside the factors.
+#[test]
+fn trained_biases_are_exact_at_one_and_midway_at_a_half() {
+    let base = base("gpt2");
+    let load = |path: &Path| candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let saved = load(&adapter("bias-all").join("adapter_model.safetensors"));
+    let before = load(&base.path().join("model.safetensors"));
+    let models =
+        [1.0_f32, 0.5].map(|strength| merged(base.path(), &[(adapter("bias-all"), strength)]));
+    let afters =
+        models.each_ref().map(|model| load(&model.path().join("merged/model.safetensors")));
+    let mut biases = 0;
+    for (name, from) in before.iter().filter(|(name, _)| name.ends_with(".bias")) {
+        let ends = |key: &&String| key.ends_with(name.trim_start_matches("transformer."));
+        let Some(to) = saved.keys().find(ends).map(|key| values(&saved[key])) else { continue };
+        let from = values(from);
+        biases += usize::from(from != to);
+        for (strength, after) in [1.0, 0.5].into_iter().zip(&afters) {
+            for ((after, to), from) in values(&after[name]).iter().zip(&to).zip(&from) {
+                let (to, from) = (f64::from(*to), f64::from(*from));
+                let wanted = (from + strength * (to - from)) as f32;
+                assert_eq!(after.to_bits(), wanted.to_bits(), "{name} at {strength}");
+            }
+        }
+    }
+    assert!(biases >= 4, "{biases} biases were trained");
+}
+
 /// Invariant 6: twice alpha is twice the strength.
 #[test]
 fn twice_alpha_is_twice_the_strength() {

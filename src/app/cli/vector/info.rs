@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::app::cli::output::put_line;
 use crate::model::vector::algebra::norm;
-use crate::model::vector::{Calibration, Part, open_with_facts};
-use crate::ui::words::count;
+use crate::model::vector::{Calibration, Part, Work, open_with_facts};
+use crate::ui::words::{bytes, count};
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
@@ -30,6 +30,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         ("Created", facts.created.clone()),
         ("Parameters", count(vector.parts.len() as u64)),
         ("Values", count(values)),
+        ("Beside the base", beside(&Work::of(&vector))),
     ];
     lines.retain(|(_, value)| !value.is_empty());
     if let Some(calibration) = &facts.calibration {
@@ -55,6 +56,18 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         put_line(&format!("{name:widest$}  {shape:14}  {form:11}  {size}{kept}"))?;
     }
     Ok(())
+}
+
+/// What it costs while the model speaks.
+fn beside(work: &Work) -> String {
+    if work.values == 0 {
+        return String::new();
+    }
+    let share = 100.0 * work.share();
+    format!(
+        "{} in 16 bits, {share:.2} % more multiplications in the layers",
+        bytes(work.half_bytes())
+    )
 }
 
 fn calibration_lines(calibration: &Calibration) -> Vec<(&'static str, String)> {

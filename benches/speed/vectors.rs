@@ -21,6 +21,10 @@ const DOMAINS: u64 = 3;
 const RANK: usize = 16;
 const PROMPT: usize = 128;
 const STEPS: usize = 24;
+/// A step may be this much longer with three vectors in play, at one row and at eight.
+const MOST_RATIO: f64 = 1.10;
+/// Strengths are written in this time, in seconds.
+const MOST_CHANGE: f64 = 100e-6;
 
 pub fn print(shape: Shape, types: &[String]) -> Result<()> {
     println!(
@@ -33,6 +37,7 @@ pub fn print(shape: Shape, types: &[String]) -> Result<()> {
         "weights", "rows", "plain", "steered", "ratio", "plain", "steered", "ratio", "strengths µs"
     );
     let folder = tempfile::tempdir()?;
+    let mut bars = Vec::new();
     for (name, dtype) in [("bf16", GgmlDType::BF16), ("q8_0", GgmlDType::Q8_0)] {
         if !types.is_empty() && !types.iter().any(|wanted| wanted == name) {
             continue;
@@ -66,6 +71,7 @@ pub fn print(shape: Shape, types: &[String]) -> Result<()> {
             let [plain, steered] =
                 in_turn(&mut decoder, [&off, &on], STEPS, |decoder| decoder.step(&next).map(drop))?;
             line(name, &rows.to_string(), plain, steered, change);
+            bars.push((format!("{name}, {rows} rows"), steered[1] / plain[1], change));
             decoder.truncate(PROMPT)?;
             decoder.gather(&[0])?;
         }
@@ -74,6 +80,16 @@ pub fn print(shape: Shape, types: &[String]) -> Result<()> {
             decoder.prefill(&ids, Wanted::Last).map(drop)
         })?;
         line(name, "prefill", plain, steered, change);
+    }
+    for (what, ratio, change) in bars {
+        let holds = |holds: bool| if holds { "holds" } else { "FAILS" };
+        println!(
+            "{what}: {} at most 10 % longer by the median ({ratio:.3}), {} strengths written in \
+             under 100 µs ({:.1})",
+            holds(ratio <= MOST_RATIO),
+            holds(change < MOST_CHANGE),
+            1e6 * change
+        );
     }
     println!();
     Ok(())

@@ -51,6 +51,7 @@ pub struct VectorArgs {
     pub b: f64,
     /// Weight of the chosen answer's mean negative log-likelihood beside the preference (Pang et
     /// al. 2024, eq. 2): a preference alone may make both answers less likely, and a third rise.
+    /// Where the likelihood is all there is, 0 counts as 1.
     #[arg(long, default_value_t = 0.0)]
     pub nll_weight: f64,
     /// Train all weights rather than thin factors; the vector holds full differences.
@@ -156,6 +157,12 @@ impl VectorArgs {
             Ok((strength, PathBuf::from(&two[1])))
         };
         self.at.chunks_exact(2).map(read).collect()
+    }
+
+    /// What the likelihood of chosen answers weighs.
+    pub fn likelihood_weight(&self) -> f64 {
+        let alone = self.objective == Objective::Likelihood && self.nll_weight == 0.0;
+        if alone { 1.0 } else { self.nll_weight }
     }
 
     /// The vector's name.

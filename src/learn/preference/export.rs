@@ -8,6 +8,7 @@ use super::arguments::VectorArgs;
 use super::base_model::{self, BaseModel};
 use super::data::Data;
 use super::learner::Standing;
+use super::objective::Objective;
 use crate::learn::base::export::named;
 use crate::model::chat_template::ChatTemplate;
 use crate::model::vector::{Facts, Kind, Part, Vector, file};
@@ -53,16 +54,17 @@ fn how_made(args: &VectorArgs, data: &Data, after: &Standing) -> String {
         true => "all weights".to_owned(),
         false => format!("LoRA of rank {} and alpha {}", args.rank, args.alpha()),
     };
-    let likelihood = match args.nll_weight {
-        0.0 => String::new(),
-        weight => format!(" and likelihood at weight {weight}"),
+    let loss = match (args.objective, args.nll_weight) {
+        (Objective::Likelihood, _) => args.objective.name().to_owned(),
+        (preference, 0.0) => format!("{} with b {}", preference.name(), args.b),
+        (preference, weight) => {
+            format!("{} with b {} and likelihood at weight {weight}", preference.name(), args.b)
+        }
     };
     let epochs = if args.epochs == 1 { "epoch" } else { "epochs" };
     format!(
-        "{} with b {}{likelihood}, {what}, learning rate {:e}, {} {epochs} of {} pairs in batches of {}, seed \
+        "{loss}, {what}, learning rate {:e}, {} {epochs} of {} pairs in batches of {}, seed \
          {}; of {} held-out pairs {:.1} % preferred",
-        args.objective.name(),
-        args.b,
         args.learning_rate(),
         args.epochs,
         data.training.len(),

@@ -236,7 +236,8 @@ impl Learner<'_> {
                 let margin = gains[0] - gains[1];
                 let (loss, slope) = self.args.objective.loss(margin, b);
                 // The mean over the chosen answer's tokens, so that long ones weigh no more.
-                let per_token = self.args.nll_weight / lesson.pair.answers[0].len().max(1) as f64;
+                let weight = self.args.likelihood_weight();
+                let per_token = weight / lesson.pair.answers[0].len().max(1) as f64;
                 let standing = Standing {
                     loss: share.all * (loss - per_token * f64::from(now[0])),
                     accuracy: yes(margin > 0.0, share.preferring),

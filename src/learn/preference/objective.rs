@@ -1,8 +1,9 @@
-//! The two preference losses over margins, and what they are made of.
+//! The losses over margins, and what they are made of.
 //!
 //! A pair's margin is `(log p − log p_ref)(chosen) − (log p − log p_ref)(rejected)`, in nats.
 //! DPO (Rafailov et al. 2023, eq. 7): `−log σ(b·margin)`. IPO (Azar et al. 2023, eq. 17):
-//! `(margin − 1/(2b))²`.
+//! `(margin − 1/(2b))²`. Likelihood asks nothing of the margin: the chosen answer alone is learnt, and
+//! the rejected one only shows how the two have parted.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +11,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
+    /// Direct preference optimisation.
     #[default]
     Dpo,
+    /// Identity preference optimisation: aims at a margin and holds it.
     Ipo,
+    /// Plain fine-tuning on the chosen answers.
+    Likelihood,
 }
 
 impl Objective {
@@ -21,6 +26,7 @@ impl Objective {
         match self {
             Self::Dpo => "DPO",
             Self::Ipo => "IPO",
+            Self::Likelihood => "likelihood of the chosen answers",
         }
     }
 
@@ -37,6 +43,7 @@ impl Objective {
                 let off = margin - 0.5 / b;
                 (off * off, 2.0 * off)
             }
+            Self::Likelihood => (0.0, 0.0),
         }
     }
 }
@@ -64,5 +71,6 @@ mod tests {
         assert!((loss - 2.0_f64.ln()).abs() < 1e-12 && (slope + 0.05).abs() < 1e-12);
         assert_eq!(Objective::Ipo.loss(5.0, 0.1), (0.0, 0.0), "the margin IPO aims at: 1/(2b)");
         assert_eq!(Objective::Ipo.loss(2.0, 0.1), (9.0, -6.0));
+        assert_eq!(Objective::Likelihood.loss(-3.0, 0.1), (0.0, 0.0), "it asks nothing of a margin");
     }
 }

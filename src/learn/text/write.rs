@@ -69,8 +69,8 @@ fn preferences(source: &Source, args: &TextArgs, tell: &mut impl FnMut(&str)) ->
         for domain in &source.domains {
             let levels = pairs::levels(source, &domain.name, part, args.seed);
             kinds.push((domain.name.clone(), levels));
-            // For strengths on the way, where these are to be said.
-            for level in [Level::Avoidance, Level::Generic] {
+            // For strengths on the way, where these are to be said; a guide learns the expert's alone.
+            for level in Level::ALL {
                 let some = pairs::level(source, &domain.name, part, level, args.seed);
                 kinds.push((format!("{}-{}", domain.name, level.name()), some));
             }

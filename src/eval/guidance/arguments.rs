@@ -24,7 +24,8 @@ pub struct GuidanceArgs {
     /// The vector that tunes it; without it `vectors/TASK.safetensors` in the guide's folder.
     #[arg(long, value_name = "FILE")]
     pub vector: Option<PathBuf>,
-    /// The prefix scorer; without it `scorers/TASK.safetensors` in the base's folder.
+    /// What ranks: a prefix scorer, a reward adapter of the base, or a reward model; without it
+    /// `scorers/TASK.safetensors` in the base's folder.
     #[arg(long, value_name = "PATH")]
     pub scorer: Option<PathBuf>,
     /// The folder with the topics, as TOML files.
@@ -70,6 +71,14 @@ pub struct GuidanceArgs {
     /// Softness of the draw; top-k and top-p are off.
     #[arg(long, default_value_t = 0.7)]
     pub temperature: f32,
+    /// Keep every reply in this file as it is made, as JSON lines, and take up what it holds.
+    #[arg(long, value_name = "FILE")]
+    pub replies: Option<PathBuf>,
+    /// Replies made at once, each by models of its own. With one thread each
+    /// (`RAYON_NUM_THREADS=1`) this is the fastest for small models; seconds are then those of a
+    /// computer that has other things to do.
+    #[arg(long, default_value_t = 1)]
+    pub workers: usize,
     /// Print the replies to this many prompts.
     #[arg(long, default_value_t = 0)]
     pub samples: usize,
@@ -91,6 +100,11 @@ impl GuidanceArgs {
         self.scorer.clone().unwrap_or_else(beside)
     }
 
+    /// The seeds of a prompt's replies.
+    pub fn seeds(&self) -> std::ops::Range<u64> {
+        self.seed..self.seed + self.seeds
+    }
+
     /// The systems to measure.
     pub fn systems(&self) -> Vec<System> {
         if self.systems.is_empty() { System::ALL.to_vec() } else { self.systems.clone() }
@@ -99,7 +113,11 @@ impl GuidanceArgs {
     /// # Errors
     /// When a number measures nothing.
     pub fn check(&self) -> Result<()> {
-        for (name, number) in [("--prompts", self.prompts as u64), ("--seeds", self.seeds)] {
+        for (name, number) in [
+            ("--prompts", self.prompts as u64),
+            ("--seeds", self.seeds),
+            ("--workers", self.workers as u64),
+        ] {
             if number == 0 {
                 return Err(Problem::new(format!("{name} is 0")).hint("give at least 1").into());
             }

@@ -1,5 +1,6 @@
 //! The models of one run, and one reply of a system.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,16 +11,19 @@ use super::arguments::GuidanceArgs;
 use super::system::System;
 use super::task::Prompt;
 use crate::decode::guide::{
-    Guides, Pair, PairHandle, PrefixScorer, Reading, Side, ValueHandle, shared_vocabulary,
+    Guides, Judgement, Pair, PairHandle, PrefixScorer, Reading, Side, ValueHandle,
+    shared_vocabulary,
 };
 use crate::decode::search::{ChunkScorer, Constant, Explicit, LogRatio, Search, SearchProgress};
 use crate::decode::{Knobs, Passes, Reply, ReplyStart};
 use crate::eval::load::{load, open_all};
 use crate::eval::replies::prompt_ids;
-use crate::model::value::{Pooling, ValueHead, open};
-use crate::model::vector::Vector;
-use crate::model::{Model, Runner};
-use crate::platform::Problem;
+use crate::model::load::Checkpoints;
+use crate::model::reward::Adapter;
+use crate::model::value::Pooling;
+use crate::model::vector::{Vector, fingerprint};
+use crate::model::{LoadOptions, Loader, Model, Runner, ScorerFile};
+use crate::platform::{Problem, fnv};
 use crate::session::Role;
 
 /// The base, its guides and its scorer.
@@ -27,14 +31,22 @@ pub struct Bench {
     pub base: Model,
     guide: Model,
     vector: Vec<Arc<Vector>>,
-    head: ValueHead,
-    trunk: Trunk,
+    scorer: Scorer,
     /// Ids that base and guide share.
     shared_by_guide: usize,
     shared_by_trunk: usize,
 }
 
-/// What the scorer's head reads.
+/// What ranks, and how it says of itself that it was made.
+struct Scorer {
+    trunk: Trunk,
+    judgement: Judgement,
+    /// Beside a twin of the base.
+    adapter: Option<Box<Adapter>>,
+    made: String,
+}
+
+/// What the scorer reads texts with.
 enum Trunk {
     Base,
     Guide,
@@ -52,6 +64,47 @@ pub struct Spoken {
     pub other_rows: usize,
 }
 
+impl Scorer {
+    /// A prefix scorer, a reward adapter of the base, or a reward model.
+    fn open(path: &Path, base: &Model, guide: &Model) -> Result<Self> {
+        let opened = Checkpoints.open_scorer(path, &base.facts, &LoadOptions::default())?;
+        let with = |trunk, judgement, made| Self { trunk, judgement, adapter: None, made };
+        let head = match opened {
+            ScorerFile::Head(head) => head,
+            ScorerFile::Adapter(adapter) => {
+                let made = format!("a reward adapter: {}", adapter.facts.how_made);
+                let adapter = Some(adapter);
+                return Ok(Self { adapter, ..with(Trunk::Base, Judgement::Stream, made) });
+            }
+            ScorerFile::Model { model, bias } => {
+                let made = format!("the reward model {}", model.facts.name);
+                return Ok(with(Trunk::Own(model), Judgement::Logit(bias), made));
+            }
+        };
+        let (trunk, made) = match head.trunk() {
+            None => (Trunk::Own(load(path)?.into()), "a checkpoint".to_owned()),
+            Some(facts) => {
+                let wanted = &facts.trunk_fingerprint;
+                let trunk = match () {
+                    () if *wanted == base.facts.fingerprint => Trunk::Base,
+                    () if *wanted == guide.facts.fingerprint => Trunk::Guide,
+                    () => {
+                        let own = load(&facts.trunk_path)?;
+                        if own.facts.fingerprint != *wanted {
+                            let what =
+                                format!("this scorer was made with another {}", facts.trunk_name);
+                            return Err(Problem::new(what).at(path).hint("train it again").into());
+                        }
+                        Trunk::Own(own.into())
+                    }
+                };
+                (trunk, facts.how_made.clone())
+            }
+        };
+        Ok(with(trunk, Judgement::Head(head), made))
+    }
+}
+
 impl Bench {
     /// Loads everything.
     ///
@@ -60,37 +113,44 @@ impl Bench {
     pub fn open(args: &GuidanceArgs) -> Result<Self> {
         let (base, guide) = (load(&args.base)?, load(&args.guide)?);
         let vector = open_all(&[args.vector()], &args.guide, false)?;
-        let path = args.scorer();
-        let head = open(&path)?;
-        let trunk = match head.trunk() {
-            Some(facts) if facts.trunk_fingerprint == base.facts.fingerprint => Trunk::Base,
-            Some(facts) if facts.trunk_fingerprint == guide.facts.fingerprint => Trunk::Guide,
-            Some(facts) => {
-                let own = load(&facts.trunk_path)?;
-                if own.facts.fingerprint != facts.trunk_fingerprint {
-                    let what = format!("this scorer was made with another {}", facts.trunk_name);
-                    return Err(Problem::new(what).at(&path).hint("train it again").into());
-                }
-                Trunk::Own(own.into())
-            }
-            None => Trunk::Own(load(&path)?.into()),
-        };
+        let scorer = Scorer::open(&args.scorer(), &base, &guide)?;
         let shared = |other: &Model| {
             let (a, b) = (base.language.vocabulary.as_ref(), other.language.vocabulary.as_ref());
             shared_vocabulary(a, b).map_err(|parting| parting.problem(&other.facts.name))
         };
         let shared_by_guide = shared(&guide)?;
-        let shared_by_trunk = match &trunk {
+        let shared_by_trunk = match &scorer.trunk {
             Trunk::Base => shared(&base)?,
             Trunk::Guide => shared_by_guide,
             Trunk::Own(own) => shared(own)?,
         };
-        Ok(Self { base, guide, vector, head, trunk, shared_by_guide, shared_by_trunk })
+        Ok(Self { base, guide, vector, scorer, shared_by_guide, shared_by_trunk })
     }
 
     /// What the scorer says of itself.
-    pub fn scorer_made(&self) -> String {
-        self.head.trunk().map_or_else(|| "a checkpoint".to_owned(), |facts| facts.how_made.clone())
+    pub fn scorer_made(&self) -> &str {
+        &self.scorer.made
+    }
+
+    /// Names the models, the vector and the scorer by what they hold.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn fingerprints(&self, args: &GuidanceArgs) -> Result<String> {
+        let vector: Vec<String> = self.vector.iter().map(|vector| fingerprint(vector)).collect();
+        // A checkpoint holds its head; a head or an adapter of its own names its trunk.
+        let path = args.scorer();
+        let scorer = match &self.scorer.trunk {
+            Trunk::Own(own) if path.is_dir() => own.facts.fingerprint.clone(),
+            _ => {
+                let cannot = || Problem::new("this file cannot be read").at(&path);
+                let bytes = std::fs::read(&path).with_context(cannot)?;
+                format!("{:016x}", fnv::hash(bytes))
+            }
+        };
+        let base = &self.base.facts.fingerprint;
+        let guide = &self.guide.facts.fingerprint;
+        Ok(format!("base {base}, guide {guide} with {}, scorer {scorer}", vector.join(" ")))
     }
 
     fn pair(&self, prompt: &Prompt, given: usize) -> Result<PairHandle> {
@@ -104,16 +164,22 @@ impl Bench {
     }
 
     fn value(&self, prompt: &Prompt, given: usize) -> Result<ValueHandle> {
-        let trunk = match &self.trunk {
+        let Scorer { trunk, judgement, adapter, .. } = &self.scorer;
+        let trunk = match trunk {
             Trunk::Base => &self.base,
             Trunk::Guide => &self.guide,
             Trunk::Own(own) => own,
         };
         // A mean over the reply begins where the reply does.
-        let given = if self.head.pooling() == Pooling::Mean { 0 } else { given };
-        let side = side(twin(trunk)?, trunk, prompt, given)?;
-        let head = self.head.clone();
-        let scorer = PrefixScorer::new("scorer".to_owned(), side, head, self.shared_by_trunk);
+        let pools = matches!(judgement, Judgement::Head(head) if head.pooling() == Pooling::Mean);
+        let given = if pools { 0 } else { given };
+        let mut runner = twin(trunk)?;
+        if let Some(adapter) = adapter {
+            runner.insert(Some(adapter))?;
+        }
+        let side = side(runner, trunk, prompt, given)?;
+        let (name, judgement) = ("scorer".to_owned(), judgement.clone());
+        let scorer = PrefixScorer::new(name, side, judgement, self.shared_by_trunk);
         Ok(Arc::new(Mutex::new(scorer)))
     }
 

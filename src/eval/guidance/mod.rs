@@ -4,8 +4,10 @@
 
 mod arguments;
 mod bench;
+mod crew;
 mod interval;
 mod judge;
+mod kept;
 mod lexicon;
 mod report;
 mod run;

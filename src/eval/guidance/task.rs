@@ -30,6 +30,16 @@ pub struct Prompt {
     pub opening: String,
 }
 
+impl Prompt {
+    /// The question, and what is given of its answer.
+    pub fn whole(&self) -> String {
+        match self.opening.as_str() {
+            "" => self.text.clone(),
+            opening => format!("{} | {opening}", self.text),
+        }
+    }
+}
+
 /// Everything a task measures with.
 #[derive(Debug, Clone)]
 pub struct Task {

@@ -1,11 +1,12 @@
 //! What comes with a model: vectors in a folder named `vectors` inside the model's own, reward
-//! adapters in one named `rewards`.
+//! adapters in one named `rewards`, prefix scorers in `scorers`, and in `guide` a small model whose
+//! own vectors tune it.
 
 use std::path::{Path, PathBuf};
 
 use super::decoder::DecoderSpec;
 use super::facts::RewardMemory;
-use super::{reward, vector};
+use super::{GuideFiles, reward, value, vector};
 
 /// The vectors that lie beside a model's weights, by name. Only what is one is listed; a model in a
 /// single file has none, for its folder may be that of many models.
@@ -32,6 +33,22 @@ pub fn reward_memory(adapters: &[PathBuf], spec: &DecoderSpec) -> Vec<RewardMemo
         })
     };
     adapters.iter().filter_map(one).collect()
+}
+
+/// The scorers that lie beside a model's weights, in the same way: heads, and reward adapters that
+/// are there to rank.
+pub fn scorers(model: &Path) -> Vec<PathBuf> {
+    listed(&model.join("scorers"), |path| value::is_head(path) || reward::file::is_adapter(path))
+}
+
+/// The small model beside a model's weights, once for each vector that tunes it.
+pub fn guides(model: &Path) -> Vec<GuideFiles> {
+    let untuned = model.join("guide");
+    if !untuned.join("config.json").is_file() {
+        return Vec::new();
+    }
+    let pair = |vector| GuideFiles { untuned: untuned.clone(), vector };
+    vectors(&untuned).into_iter().map(pair).collect()
 }
 
 fn listed(folder: &Path, is_one: fn(&Path) -> bool) -> Vec<PathBuf> {
@@ -115,5 +132,35 @@ mod tests {
         assert_eq!(one.cache_bytes_per_token, shape.cache_bytes_per_token());
         let cache = 100 * shape.cache_bytes_per_token();
         assert_eq!(one.bytes(100), 4 * shape.parameter_count() + cache);
+    }
+
+    #[test]
+    fn a_guide_is_listed_once_for_each_vector_that_tunes_it() {
+        let model = tempfile::tempdir().unwrap();
+        let guide = model.path().join("guide");
+        for folder in [guide.join("vectors"), model.path().join("scorers")] {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("half.safetensors"), "cut sho").unwrap();
+        }
+        for name in ["sentiment", "expertise"] {
+            let path = guide.join("vectors").join(name).with_extension("safetensors");
+            let (vector, facts) = (Vector::default(), Facts::default());
+            vector::file::write(&path, &vector, &facts, Precision::F32).unwrap();
+            let path = model.path().join("scorers").join(name).with_extension("safetensors");
+            let head = value::ValueHead::scalar(vec![0.5, -1.0]);
+            value::write(&path, &head, &value::HeadFacts::default()).unwrap();
+        }
+        assert_eq!(guides(model.path()), [], "vectors of no model guide nothing");
+        std::fs::write(guide.join("config.json"), "{}").unwrap();
+        let names = ["expertise.safetensors", "sentiment.safetensors"];
+        let pair = |name: &str| GuideFiles {
+            untuned: guide.clone(),
+            vector: guide.join("vectors").join(name),
+        };
+        assert_eq!(guides(model.path()), names.map(pair));
+        assert_eq!(
+            scorers(model.path()),
+            names.map(|name| model.path().join("scorers").join(name))
+        );
     }
 }

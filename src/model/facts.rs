@@ -72,6 +72,12 @@ pub struct ModelFacts {
     /// What each of them would take beside it.
     #[serde(default)]
     pub reward_memory: Vec<RewardMemory>,
+    /// The guides that came with it.
+    #[serde(default)]
+    pub guides: Vec<GuideFiles>,
+    /// The prefix scorers that came with it.
+    #[serde(default)]
+    pub scorers: Vec<PathBuf>,
     /// Family parameters worth showing, name and value.
     pub details: Vec<(String, String)>,
 }
@@ -92,6 +98,13 @@ impl RewardMemory {
         let cache = self.cache_bytes_per_token.saturating_mul(cache_length as u64);
         self.weight_bytes.saturating_add(cache)
     }
+}
+
+/// A small model and the vector that tunes it: both halves of a pair.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuideFiles {
+    pub untuned: PathBuf,
+    pub vector: PathBuf,
 }
 
 /// A model found in a store.

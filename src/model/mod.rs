@@ -24,7 +24,7 @@ pub mod vector;
 pub mod weights;
 
 pub use facts::{
-    FoundModel, GenerationDefaults, LoadOptions, ModelFacts, RewardMemory, SkippedModel,
+    FoundModel, GenerationDefaults, GuideFiles, LoadOptions, ModelFacts, RewardMemory, SkippedModel,
 };
 pub use kind::FileKind;
 pub use language::{Language, Template, TextStream, Vocabulary};

@@ -50,6 +50,12 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         let context = bytes(some - none);
         lines.push((name, format!("{}, {context} per 1,024 tokens", bytes(about.bytes))));
     }
+    for guide in &facts.guides {
+        lines.push(("Guide beside it".to_owned(), guide.vector.display().to_string()));
+    }
+    for path in &facts.scorers {
+        lines.push(("Scorer beside it".to_owned(), path.display().to_string()));
+    }
     let widest = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in lines {
         put_line(&format!("{name:widest$}  {value}"))?;

@@ -77,6 +77,8 @@ pub fn outlook_of(checkpoint: &Checkpoint, spec: DecoderSpec) -> Result<Outlook>
     facts.vectors = beside::vectors(&checkpoint.path);
     facts.rewards = beside::rewards(&checkpoint.path);
     facts.reward_memory = beside::reward_memory(&facts.rewards, &spec);
+    facts.guides = beside::guides(&checkpoint.path);
+    facts.scorers = beside::scorers(&checkpoint.path);
     // One that cannot be read is told of when the model is loaded.
     if let Ok(Some(template)) = ChatTemplate::from_checkpoint(checkpoint)
         && folds_system(&template)

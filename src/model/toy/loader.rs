@@ -79,6 +79,8 @@ impl Loader for ToyLoader {
             device: "CPU".into(),
             vectors: crate::model::beside::vectors(path),
             rewards: crate::model::beside::rewards(path),
+            guides: crate::model::beside::guides(path),
+            scorers: crate::model::beside::scorers(path),
             ..ModelFacts::default()
         })
     }

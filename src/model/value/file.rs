@@ -62,6 +62,11 @@ pub fn write(path: &Path, head: &ValueHead, facts: &HeadFacts) -> Result<()> {
     Ok(())
 }
 
+/// Whether this is the whole file of a head.
+pub fn is_head(path: &Path) -> bool {
+    matches!(read(path), Ok(Some(_)))
+}
+
 /// Reads such a file; `None` when it is something else.
 ///
 /// # Errors

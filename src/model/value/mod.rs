@@ -11,7 +11,7 @@ use super::checkpoint::Checkpoint;
 use super::vector::values::widen;
 use crate::platform::Problem;
 
-pub use file::{HeadFacts, write};
+pub use file::{HeadFacts, is_head, write};
 
 /// The tensor that makes a checkpoint a prefix scorer.
 pub const SCORE_HEAD: &str = "score_head.weight";

@@ -4,11 +4,12 @@
 pub mod export;
 pub mod layout;
 pub mod method;
+mod offer;
 mod paint;
 pub mod picture;
 pub mod tree;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use egui::{Align, ComboBox, Layout, RichText, Ui};
 
@@ -60,6 +61,9 @@ pub fn guidance_ui(ui: &mut Ui, view: &GuidanceView<'_>, commands: &mut Vec<Comm
         note(ui, lacks, tokens(ui).warning);
     }
     pairs_ui(ui, &mut plan.guidance);
+    if let Some(model) = view.model {
+        offer::offer_ui(ui, model, &mut plan.guidance);
+    }
     let add = |ui: &mut Ui, text: &str, hover: &str| {
         controls::wide_button(ui, Some(Icon::Plus), text, Weight::Quiet)
             .on_hover_text(hover)
@@ -77,7 +81,8 @@ pub fn guidance_ui(ui: &mut Ui, view: &GuidanceView<'_>, commands: &mut Vec<Comm
     {
         commands.push(Command::ChooseGuide(Part::Untuned));
     }
-    scorer_ui(ui, &mut plan.guidance, commands);
+    let came = view.model.map_or(&[][..], |model| &model.scorers);
+    scorer_ui(ui, came, &mut plan.guidance, commands);
     if plan.guidance.search.is_on() {
         search_ui(ui, &mut plan.guidance);
         note(ui, &cost_line(view), tokens(ui).text_weak);
@@ -144,7 +149,12 @@ fn pairs_ui(ui: &mut Ui, guidance: &mut GuidancePlan) {
     }
 }
 
-fn scorer_ui(ui: &mut Ui, guidance: &mut GuidancePlan, commands: &mut Vec<Command>) {
+fn scorer_ui(
+    ui: &mut Ui,
+    came: &[PathBuf],
+    guidance: &mut GuidancePlan,
+    commands: &mut Vec<Command>,
+) {
     let scorer = guidance.search.scorer.clone();
     let text = match &scorer {
         ScorerChoice::None => "No scorer".to_owned(),
@@ -166,8 +176,15 @@ fn scorer_ui(ui: &mut Ui, guidance: &mut GuidancePlan, commands: &mut Vec<Comman
             guidance.search.scorer = ScorerChoice::Implicit;
             guidance.value_weight = 0.0;
         }
-        if let ScorerChoice::File(path) = &scorer {
-            ui.selectable_label(true, name_of(path)).on_hover_text(path.display().to_string());
+        let chosen = match &scorer {
+            ScorerChoice::File(path) => Some(path),
+            _ => None,
+        };
+        for path in came.iter().chain(chosen.filter(|path| !came.contains(path))) {
+            let label = ui.selectable_label(chosen == Some(path), name_of(path));
+            if label.on_hover_text(path.display().to_string()).clicked() {
+                guidance.search.scorer = ScorerChoice::File(path.clone());
+            }
         }
         if ui.selectable_label(false, "Prefix scorer…").clicked() {
             commands.push(Command::ChooseGuide(Part::Scorer));

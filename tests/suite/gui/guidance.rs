@@ -5,6 +5,12 @@ use std::path::Path;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
 
+use tiller::model::toy::ToyOptions;
+use tiller::model::value::{HeadFacts, ValueHead};
+use tiller::model::vector::file::Precision;
+use tiller::model::vector::{Facts, Vector};
+use tiller::model::{value, vector};
+
 use super::stage::{Setup, Stage};
 
 fn answer(stage: &Stage, path: &Path) {
@@ -127,4 +133,49 @@ fn what_a_method_lacks_is_said_and_off_is_off() {
     pick(&mut stage, "Guidance method", "Off");
     stage.talk("Hi");
     assert!(!sees_part(&stage, "Candidate 0, "));
+}
+
+/// A model's folder with a guide, a vector that tunes it, and two scorers; the toy looks no further
+/// than their names.
+fn model_with_guide() -> (tempfile::TempDir, &'static str) {
+    let home = tempfile::tempdir().unwrap();
+    let model = home.path().join("toy model");
+    let (vectors, scorers) = (model.join("guide/vectors"), model.join("scorers"));
+    for folder in [&vectors, &scorers] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::write(model.join("guide/config.json"), "{}").unwrap();
+    let (path, facts) = (vectors.join("calm.safetensors"), Facts::default());
+    vector::file::write(&path, &Vector::default(), &facts, Precision::F32).unwrap();
+    for name in ["calm", "bold"] {
+        let path = scorers.join(name).with_extension("safetensors");
+        value::write(&path, &ValueHead::scalar(vec![1.0]), &HeadFacts::default()).unwrap();
+    }
+    let path: &'static str = model.to_str().unwrap().to_owned().leak();
+    (home, path)
+}
+
+#[test]
+fn a_guide_that_came_with_the_model_takes_one_click_and_has_its_scorer() {
+    let (_home, model) = model_with_guide();
+    let size = [1500.0, 1900.0];
+    // Guided by its letters, the toy never comes to its end.
+    let toy = ToyOptions { context_length: 80, ..ToyOptions::default() };
+    let mut stage = Stage::open(Setup { size, toy, model: Some(model), ..Setup::default() });
+    stage.until("it is offered", |stage| stage.sees("Guide by calm"));
+    assert!(!stage.sees("Remove guide calm"), "nothing changes unasked");
+    stage.click("Guide by calm");
+    assert_eq!(stage.slider("Strength of calm"), 1.0);
+    assert!(!stage.sees("Guide by calm"), "it is on the list");
+    assert!(stage.shows("Guides (EFT)"), "{}", stage.text());
+
+    // Its scorer is at hand, and the other one in the list.
+    pick(&mut stage, "Guidance method", "Guides and search (IVG)");
+    assert!(!stage.shows("Choose a prefix scorer"), "{}", stage.text());
+    pick(&mut stage, "Scorer", "bold");
+    stage.talk("Where to?");
+    assert!(sees_part(&stage, "Candidate 0, "), "{}", stage.text());
+
+    stage.click("Remove guide calm");
+    assert!(stage.sees("Guide by calm"), "it can be taken again");
 }

@@ -1,6 +1,6 @@
 //! The engine over a real checkpoint: what the toy cannot show.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tiller::engine::{
@@ -8,7 +8,7 @@ use tiller::engine::{
 };
 use tiller::model::LoadOptions;
 use tiller::session::{Role, TokenTrace};
-use tiller::steer::{Plan, Sampling};
+use tiller::steer::{GuidePair, Plan, Sampling};
 
 use super::small_model::model;
 
@@ -160,4 +160,94 @@ fn a_model_that_cannot_be_loaded_leaves_the_one_that_is() {
     let made = reply(&engine, request(1, &[turn(Role::User, "Still there?")]));
     assert_eq!(made.tokens.len(), 12);
     assert_eq!(made.recipe.model_name, "small");
+}
+
+/// A copy of a model, under another name, with the signs of some weights turned.
+fn turned(folder: &Path, name: &str, some: usize) -> PathBuf {
+    let copy = folder.with_file_name(name);
+    std::fs::create_dir(&copy).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    }
+    let weights = copy.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    // The high byte of f32 numbers: the tensors are at the end and whole numbers of them.
+    let end = bytes.len();
+    (0..some).for_each(|at| bytes[end - 1 - 8 * at] ^= 0x80);
+    std::fs::write(&weights, bytes).unwrap();
+    copy
+}
+
+#[test]
+fn a_pair_whose_files_vanish_in_mid_reply_guides_it_to_its_end() {
+    let (home, folder) = model();
+    let guided = |pair: &GuidePair| {
+        let mut request = request(1, &[turn(Role::User, "Hello there")]);
+        request.plan.max_tokens = Some(80);
+        request.plan.guidance.pairs = vec![pair.clone()];
+        request
+    };
+    let mut in_mid_reply = false;
+    for attempt in 0..5 {
+        let (tuned, untuned) = (format!("tuned-{attempt}"), format!("untuned-{attempt}"));
+        let pair = GuidePair {
+            tuned: Some(turned(&folder, &tuned, 300)),
+            untuned: Some(turned(&folder, &untuned, 40)),
+            vector: None,
+            beta: 2.0,
+        };
+        let whole = reply(&started(&folder), guided(&pair));
+        assert_eq!(whole.tokens.len(), 80);
+        assert_ne!(
+            whole.tokens[..12],
+            reply(&started(&folder), request(1, &[turn(Role::User, "Hello there")])).tokens
+        );
+
+        let engine = started(&folder);
+        engine.send(Request::Reply(Box::new(guided(&pair)))).unwrap();
+        let first = loop {
+            if let Event::Token { trace, .. } = next(&engine) {
+                break *trace;
+            }
+        };
+        for path in [&pair.tuned, &pair.untuned].into_iter().flatten() {
+            std::fs::remove_dir_all(path).unwrap();
+        }
+        let mut waiting = Vec::new();
+        while let Some(event) = engine.recv_timeout(Duration::ZERO) {
+            waiting.push(event);
+        }
+        in_mid_reply = !waiting.iter().any(|event| matches!(event, Event::ReplyDone { .. }));
+        if !in_mid_reply {
+            continue;
+        }
+        let rest = finish(&engine);
+        let ids = |event: &Event| match event {
+            Event::Token { trace, .. } => Some(trace.id),
+            _ => None,
+        };
+        let said: Vec<u32> = std::iter::once(first.id)
+            .chain(waiting.iter().filter_map(ids))
+            .chain(rest.tokens.iter().map(|token| token.id))
+            .collect();
+        let wanted: Vec<u32> = whole.tokens.iter().map(|token| token.id).collect();
+        assert_eq!(said, wanted, "as with the files in their place");
+        assert_eq!(rest.reason, StopReason::MaxTokens);
+        // They stay in memory for the next reply; an engine that has to read them says what is gone.
+        assert_eq!(reply(&engine, guided(&pair)).tokens.len(), 80);
+        let other = started(&folder);
+        other.send(Request::Reply(Box::new(guided(&pair)))).unwrap();
+        let message = loop {
+            match next(&other) {
+                Event::ReplyFailed { message, .. } => break message,
+                Event::ReplyDone { .. } => panic!("it replied without its guides"),
+                _ => {}
+            }
+        };
+        assert!(message.contains(&tuned) && !message.contains('\n'), "{message}");
+        break;
+    }
+    assert!(in_mid_reply, "five replies were over before their guides were gone");
+    drop(home);
 }

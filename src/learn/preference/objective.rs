@@ -71,6 +71,10 @@ mod tests {
         assert!((loss - 2.0_f64.ln()).abs() < 1e-12 && (slope + 0.05).abs() < 1e-12);
         assert_eq!(Objective::Ipo.loss(5.0, 0.1), (0.0, 0.0), "the margin IPO aims at: 1/(2b)");
         assert_eq!(Objective::Ipo.loss(2.0, 0.1), (9.0, -6.0));
-        assert_eq!(Objective::Likelihood.loss(-3.0, 0.1), (0.0, 0.0), "it asks nothing of a margin");
+        assert_eq!(
+            Objective::Likelihood.loss(-3.0, 0.1),
+            (0.0, 0.0),
+            "it asks nothing of a margin"
+        );
     }
 }

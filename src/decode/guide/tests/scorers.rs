@@ -201,7 +201,8 @@ fn padding_on_the_right_changes_no_score_of_a_real_model() {
     let together = scorer().score(&batch).unwrap();
     for (candidate, together) in batch.iter().zip(together) {
         let alone = scorer().score(&[*candidate]).unwrap()[0];
-        assert!((together - alone).abs() < 1e-4, "{together} {alone}");
+        // Values of 2 to 15 were seen to differ by 2e-6 at most: the last bits of f32 sums.
+        assert!((together - alone).abs() < 1e-5, "{together} {alone}");
     }
 }
 

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
-//! `model`, `vectors`, `reward`, `search`, `store`, `training`, `window`, separated by commas; `--types` with some of the weight types;
+//! `model`, `vectors`, `reward`, `search`, `store`, `training`, `tree`,
+//! `window`, separated by commas; `--types` with some of the weight types;
 //! `--entries` with the sizes of datastores.
 //! Model weights are random and made on the spot; speeds do not depend on what they say.
 
@@ -20,6 +21,7 @@ mod search;
 mod shape;
 mod stores;
 mod timing;
+mod tree;
 mod vectors;
 
 use anyhow::{Result, bail};
@@ -54,6 +56,9 @@ fn main() -> Result<()> {
     }
     if asked.wants("training") {
         programs::print_training()?;
+    }
+    if asked.wants("tree") {
+        tree::print();
     }
     if asked.wants("window") {
         programs::print_window()?;

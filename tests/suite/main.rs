@@ -9,6 +9,7 @@ mod datastores;
 mod decoder_load;
 mod engine;
 mod engine_checkpoint;
+mod eval_guidance;
 mod gguf;
 mod golden;
 mod gui;

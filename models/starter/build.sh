@@ -103,7 +103,7 @@ tuned() {
     [ -f "$out/guide/vectors/$task.safetensors" ] && return
     $tiller learn vector --base "$out/guide" --domain "$task" --resume \
         --out "$out/guide/vectors/$task.safetensors" --precision f16 --rank 16 \
-        --objective likelihood --learning-rate 2e-3 --batch 32 --most 4000 --checked 100 \
+        --objective likelihood --learning-rate 6e-3 --batch 32 --most 4000 --checked 100 \
         --workers 2 --seed 3 "$@"
 }
 tuned sentiment --pairs "$pairs/sentiment.jsonl" --held-out "$pairs/sentiment-held-out.jsonl"

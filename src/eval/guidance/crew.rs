@@ -1,9 +1,9 @@
 //! Several replies at once: every worker has models of its own and takes the next prompt.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
+use crossbeam_channel::bounded;
 
 use super::arguments::GuidanceArgs;
 use super::bench::Bench;
@@ -32,11 +32,13 @@ pub fn replies(
     mut take: impl FnMut(Said) -> Result<()>,
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
-    let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
+        // Dropped before the workers are waited for: one that cannot hand on its reply ends.
+        let (send, receive) = bounded(benches.len());
         for bench in benches {
             let (next, send) = (&next, send.clone());
-            scope.spawn(move || {
+            let worker = std::thread::Builder::new().name("tiller-eval".to_owned());
+            let speak = move || {
                 while let Some(one) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let said = reply(bench, system, *one, &prompts[one.number], args);
                     let failed = said.is_err();
@@ -44,16 +46,12 @@ pub fn replies(
                         break;
                     }
                 }
-            });
+            };
+            worker.spawn_scoped(scope, speak).context("a worker cannot be started")?;
         }
         drop(send);
         for _ in wanted {
-            let said = receive.recv().map_err(|_| anyhow!("a worker ended early"))?;
-            if let Err(error) = said.and_then(&mut take) {
-                // The others end with the reply they are at.
-                next.store(wanted.len(), Ordering::Relaxed);
-                return Err(error);
-            }
+            receive.recv().context("a worker ended early")?.and_then(&mut take)?;
         }
         Ok(())
     })

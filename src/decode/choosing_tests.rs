@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::*;
 use crate::decode::TokenRule;
 use crate::decode::{Knobs, Mix, Passes, Progress, References, Reply, ReplyStart, StoreInPlay};
 use crate::documents::{Pair, Place as At};
+use crate::learn::preference::encoding;
 use crate::model::Loader;
 use crate::model::toy::{ToyLoader, ToyOptions, ToyRunner, toy_language};
+use crate::steer::datastore::Datastore;
 use crate::steer::datastore::build::{Advance, Builder};
-use crate::steer::{Plan, Sampling, StoreSetting};
+use crate::steer::datastore::choosing::{MOST_HARM, Trial};
+use crate::steer::{FIRST_LAMBDA, Plan, Sampling, StoreSetting};
 
 const ANSWERS: [(&str, &str); 3] = [
     ("Where to?", "North, with the wind."),
@@ -27,7 +29,7 @@ fn pairs() -> Vec<Pair> {
     ANSWERS.iter().map(pair).collect()
 }
 
-fn store(folder: &Path) -> Datastore {
+fn store(folder: &Path) -> Arc<Datastore> {
     let lines = ANSWERS.map(|(q, a)| format!("{{\"question\": \"{q}\", \"answer\": \"{a}\"}}\n"));
     let file: PathBuf = folder.join("pairs.jsonl");
     std::fs::write(&file, lines.concat()).unwrap();
@@ -36,7 +38,7 @@ fn store(folder: &Path) -> Datastore {
     let mut builder = Builder::begin(&folder, &model, &[file]).unwrap();
     let (language, mut runner) = (toy_language(), ToyRunner::new(ToyOptions::default()));
     while builder.advance(&language, &mut runner).unwrap() != Advance::Finished {}
-    Datastore::open(&folder).unwrap()
+    Arc::new(Datastore::open(&folder).unwrap())
 }
 
 /// What a greedy reply says.
@@ -90,7 +92,6 @@ fn the_grid_counts_the_replies_that_greedy_decoding_makes() {
         (1, 1.0, 0.0),
     ]
     .into();
-    let shared = Arc::new(Datastore::open(&store.folder).unwrap());
     for (neighbours, temperature, lambda) in tried {
         let setting = StoreSetting {
             neighbours: Some(neighbours),
@@ -98,7 +99,7 @@ fn the_grid_counts_the_replies_that_greedy_decoding_makes() {
             ..StoreSetting::new(&store.folder, lambda as f32)
         };
         let right = |(question, answer): &&(&str, &str)| {
-            reply(&shared, setting.clone(), question) == *answer
+            reply(&store, setting.clone(), question) == *answer
         };
         let share = ANSWERS.iter().filter(right).count() as f64 / 3.0;
         assert_eq!(trial.try_one(neighbours, temperature, lambda, 0.5).exact, share, "{setting:?}");
@@ -112,4 +113,34 @@ fn nothing_to_choose_by_is_refused() {
     let (language, mut runner) = (toy_language(), ToyRunner::new(ToyOptions::default()));
     let refused = Trial::of(&store, &language, &mut runner, &[]).err().unwrap();
     assert!(refused.to_string().contains("nothing to choose by"));
+}
+
+#[test]
+fn a_store_that_was_built_asks_itself_how_it_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let found = store.manifest.by_itself.expect("it holds questions with answers");
+    assert_eq!((found.questions, found.lambda), (3, 0.6));
+    assert!(found.harm <= MOST_HARM, "{found:?}");
+    assert!([8, 32].contains(&found.neighbours) && found.temperature > 0.0, "{found:?}");
+    // What a plan leaves open is asked so, and a person's questions go before it.
+    let open = StoreSetting::new(&store.folder, 0.6);
+    assert_eq!(store.manifest.asked_with(&open), (found.neighbours, found.temperature));
+    assert_eq!(store.manifest.first_lambda(), FIRST_LAMBDA);
+    let (language, mut runner) = (toy_language(), ToyRunner::new(ToyOptions::default()));
+    let trial = Trial::of(&store, &language, &mut runner, &pairs()).unwrap();
+    let chosen = trial.best();
+    let mut manifest = store.manifest.clone();
+    manifest.chosen = Some(chosen);
+    assert_eq!(manifest.asked_with(&open), (chosen.neighbours, chosen.temperature));
+    // On the person's questions it answers more than where √k neighbours count.
+    let flat = manifest.calibration.unwrap().temperature;
+    let tried = |neighbours, temperature, middle| {
+        trial.try_one(neighbours, temperature, found.lambda, middle)
+    };
+    let own = tried(found.neighbours, found.temperature, found.middle);
+    assert!(own.on_top >= tried(32, flat, 0.5).on_top, "{own:?}");
+    for (question, answer) in ANSWERS {
+        assert_eq!(reply(&store, open.clone(), question), answer);
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Pure functions and values over the small traits of `model`; no threads, no files, no clock.
 
-pub mod choosing;
+#[cfg(test)]
+mod choosing_tests;
 pub mod detox;
 pub mod divergence;
 pub mod draw;

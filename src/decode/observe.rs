@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::model::Vocabulary;
+pub use crate::model::runner::log_mass;
 use crate::platform::Problem;
 use crate::session::{Alternative, TokenTrace};
 
@@ -31,13 +32,6 @@ pub fn check_finite(logits: &[f32]) -> Result<()> {
         return Err(Problem::new(what).hint(hint).into());
     }
     Ok(())
-}
-
-/// log Σ exp(logit), nats, as [`observe`] sums it.
-pub fn log_mass(logits: &[f32]) -> f32 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mass: f64 = logits.iter().map(|logit| f64::from(logit - max).exp()).sum();
-    (f64::from(max) + mass.ln()) as f32
 }
 
 /// Measures the distribution these logits stand for.

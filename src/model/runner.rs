@@ -65,6 +65,13 @@ impl StepOutput {
     }
 }
 
+/// log Σ exp(logit), nats: an f64 sum over ids in rising order.
+pub fn log_mass(logits: &[f32]) -> f32 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mass: f64 = logits.iter().map(|logit| f64::from(logit - max).exp()).sum();
+    (f64::from(max) + mass.ln()) as f32
+}
+
 /// Which positions of a prefill are returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {

@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod crash;
 pub mod desktop;
+pub mod figures;
 pub mod fnv;
 pub mod folders;
 pub mod instance;

@@ -124,6 +124,8 @@ mod tests {
         let text = toml::to_string(&plan).unwrap();
         assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);
         assert_eq!(plan.stores_in_play().count(), 1);
+        let plain = Plan { stores: vec![StoreSetting::new("a", FIRST_LAMBDA)], ..Plan::default() };
+        assert!(toml::to_string(&plain).unwrap().contains("lambda = 0.6\n"), "no digits of f64");
         let short: Plan = toml::from_str("[[stores]]\npath = \"a\"").unwrap();
         assert_eq!(short.stores, [StoreSetting::new("a", 0.5)]);
         assert!(!toml::to_string(&Plan::default()).unwrap().contains("stores"));

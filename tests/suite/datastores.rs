@@ -179,6 +179,9 @@ fn a_store_is_built_asked_and_spoken_from_in_the_terminal() {
     let grounded = say(&["--store", &format!("{store}:1"), "--no-gate", "--neighbours", "1"]);
     assert_eq!(grounded.trim_end(), "wick at eight.", "the store's own words");
     assert_ne!(grounded, plain);
+    let lines = say(&["--store", &format!("{store}:0.6"), "--no-gate", "--json"]);
+    assert!(lines.contains("\"lambda\":0.6,"), "as it was given: {lines}");
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines}");
 
     assert!(
         complaint(&tiller(&["say", "x", "--model", model, "--store", &format!("{store}:2")]), 2)

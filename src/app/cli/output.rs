@@ -17,6 +17,14 @@ pub fn put_line(text: &str) -> Result<()> {
     put(&format!("{text}\n"))
 }
 
+/// One JSON object on a line, out of names and values that are JSON already: going through
+/// `serde_json::Value` would widen every f32 and print it with sixteen digits.
+pub fn put_object(parts: &[(&str, String)]) -> Result<()> {
+    let parts: Vec<String> =
+        parts.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    put_line(&format!("{{{}}}", parts.join(",")))
+}
+
 /// True when whoever read standard output has closed it.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use serde_json::json;
+use serde_json::to_string;
 
 use super::guide_arguments::GuideArgs;
-use super::output::{put, put_line};
+use super::output::{put, put_line, put_object};
 use super::reward_arguments::{RewardArgs, RewardWeightArgs};
 use super::store_arguments::StoreArgs;
 use super::vector_arguments::VectorArgs;
@@ -186,7 +186,7 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
                 if !as_json {
                     put(&trace.text)?;
                 } else if let Some(whole) = waiting.replace(trace) {
-                    put_line(&serde_json::to_string(&whole)?)?;
+                    put_line(&to_string(&whole)?)?;
                 }
             }
             Some(Event::Rewarded { reward, .. }) => {
@@ -196,7 +196,7 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
                 }
             }
             Some(Event::Ranked { boundary, .. }) if as_json => {
-                put_line(&json!({ "boundary": boundary }).to_string())?;
+                put_object(&[("boundary", to_string(&boundary)?)])?;
             }
             Some(Event::Ranked { boundary, .. }) if boundary.without_value > 0 => {
                 let (count, all) = (boundary.without_value, boundary.candidates.len());
@@ -205,17 +205,18 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
             Some(Event::PlanRefused { message, .. }) => eprintln!("tiller: {message}"),
             Some(Event::References { references: told, .. }) => {
                 if as_json {
-                    put_line(&json!({ "references": told }).to_string())?;
+                    put_object(&[("references", to_string(&told)?)])?;
                 }
                 references.push(*told);
             }
             Some(Event::ReplyDone { reason, timings, recipe, .. }) => {
                 if let Some(whole) = waiting.take() {
-                    put_line(&serde_json::to_string(&whole)?)?;
+                    put_line(&to_string(&whole)?)?;
                 }
                 if as_json {
-                    let last = json!({ "recipe": recipe, "stop": reason, "timings": timings });
-                    put_line(&last.to_string())?;
+                    let parts = [to_string(&recipe)?, to_string(&reason)?, to_string(&timings)?];
+                    let [recipe, stop, timings] = parts;
+                    put_object(&[("recipe", recipe), ("stop", stop), ("timings", timings)])?;
                 } else {
                     put_line("")?;
                 }
@@ -227,7 +228,7 @@ fn stream(engine: &EngineHandle, as_json: bool) -> Result<()> {
             }
             Some(Event::ReplyFailed { message, .. }) => {
                 if let Some(whole) = waiting.take() {
-                    put_line(&serde_json::to_string(&whole)?)?;
+                    put_line(&to_string(&whole)?)?;
                 }
                 if !as_json {
                     put_line("").context("the reply broke off")?;

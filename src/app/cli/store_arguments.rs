@@ -8,12 +8,12 @@ use clap::Args;
 use super::Usage;
 use super::vector_arguments::parted;
 use crate::steer::datastore::Manifest;
-use crate::steer::{Plan, StoreSetting};
+use crate::steer::{FIRST_LAMBDA, Plan, StoreSetting};
 
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
-    /// Ground the reply in a datastore, with a share from 0 to 1; without it what was chosen for
-    /// the store, else 0.5. Repeatable.
+    /// Ground the reply in a datastore, with a share from 0 to 1; without it what was found for the
+    /// store. Repeatable.
     #[arg(long = "store", value_name = "DIR[:LAMBDA]")]
     stores: Vec<String>,
     /// Neighbours asked of every store.
@@ -36,8 +36,8 @@ impl StoreArgs {
         for given in &self.stores {
             // A store that cannot be read is told of when it is opened.
             let manifest = Manifest::read(Path::new(given)).ok().flatten();
-            let found = manifest.and_then(|manifest| manifest.chosen);
-            let (path, lambda) = parted(given, found.map_or(0.5, |chosen| chosen.lambda as f32));
+            let first = manifest.map_or(FIRST_LAMBDA, |manifest| manifest.first_lambda());
+            let (path, lambda) = parted(given, first);
             let mut setting = StoreSetting::new(path, lambda);
             setting.neighbours = self.neighbours;
             setting.heads = self.heads.unwrap_or(setting.heads);

@@ -15,15 +15,15 @@ pub use arguments::StoreArgs;
 use super::load::load;
 use super::neutral;
 use super::vectors::bars::Bar;
-use crate::decode::choosing::{Trial, Tried};
 use crate::decode::{References, StoreInPlay, TokenRule};
 use crate::documents::Pair;
 use crate::learn::text::Source;
 use crate::model::Model;
-use crate::platform::Problem;
-use crate::steer::datastore::Datastore;
+use crate::platform::{Problem, figures};
 use crate::steer::datastore::build::{Advance, Builder};
-use crate::steer::datastore::calibration::MIDDLE;
+use crate::steer::datastore::calibration::{MIDDLE, NEIGHBOURS};
+use crate::steer::datastore::choosing::Trial;
+use crate::steer::datastore::{Chosen, Datastore};
 use crate::steer::{FIRST_LAMBDA, StoreSetting};
 
 /// Everyday exchanges that a store says nothing about.
@@ -46,59 +46,63 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
     let store = build(&work.join("documents"), &mut model, &files)?;
     let validation = exact::questions(&documents("validation.jsonl"))?;
     check_apart(&validation, &held_out)?;
-    let facts = store.manifest.calibration;
-    tell(&format!(
-        "store: {} entries of {} files, temperature {:.3}",
-        store.len(),
-        store.manifest.sources.len(),
-        facts.map_or(1.0, |facts| facts.temperature)
-    ));
+    tell(&format!("store: {} entries of {} files", store.len(), store.manifest.sources.len()));
     let trial = Trial::of(&store, &model.language, model.runner.as_mut(), &validation)?;
     if args.verbose {
         trial.grid().iter().for_each(|tried| tell(&tried.line()));
     }
     let chosen = trial.best();
-    let open_chat = untuned(&trial, &store);
-    tell(&format!("chosen on questions of its own: {}", chosen.line()));
-    tell(&format!("without any, on the same questions: {}", open_chat.line()));
+    let flat = store.manifest.calibration.map_or(1.0, |facts| facts.temperature);
+    let flat = trial.try_one(NEIGHBOURS, flat, figures::widened(FIRST_LAMBDA), MIDDLE);
+    tell(&format!("where √k neighbours count, on validation:  {}", flat.line()));
+    if let Some(found) = store.manifest.by_itself {
+        tell(&format!("found on its own text: {}", found.line()));
+        let Chosen { neighbours, temperature, lambda, middle, .. } = found;
+        let tried = trial.try_one(neighbours, temperature, lambda, middle);
+        tell(&format!("the same on validation:  {}", tried.line()));
+    }
+    tell(&format!("chosen on validation: {}", chosen.line()));
+
+    let neutral = Source::read(&args.source)?;
+    let neutral = neutral::exchanges(&neutral, &model.language, NEUTRAL)?;
+    let mut bars = Vec::new();
+    let alone = exact::share(&mut model, &held_out, None, args.verbose, &mut tell)?;
+    let plain = exact::perplexity(&mut model, &neutral, None)?;
+    tell(&format!("alone: {:.1} % exactly, perplexity elsewhere {plain:.3}", 100.0 * alone));
+    let asked = |lambda: f32| StoreSetting {
+        heads: args.heads,
+        neighbours: args.neighbours,
+        temperature: args.temperature,
+        ..StoreSetting::new(&store.folder, args.lambda.unwrap_or(lambda))
+    };
+    let mut measure = |name: &str, store: &Arc<Datastore>| -> Result<[f64; 2]> {
+        let setting = asked(store.manifest.first_lambda());
+        let on = rule(store, setting.clone())?;
+        let on = exact::share(&mut model, &held_out, Some(on), args.verbose, &mut tell)?;
+        let gated = exact::perplexity(&mut model, &neutral, Some(rule(store, setting.clone())?))?;
+        let open = StoreSetting { gate: false, ..setting };
+        let ungated = exact::perplexity(&mut model, &neutral, Some(rule(store, open)?))?;
+        let more = 100.0 * (gated / plain - 1.0);
+        tell(&format!(
+            "{name}: {:.1} % exactly, perplexity elsewhere {gated:.3} ({more:+.2} %), gate off \
+             {ungated:.3}",
+            100.0 * on
+        ));
+        Ok([on, more])
+    };
+    measure("as it is after a build", &store)?;
     // As `tiller store choose` leaves it.
     let mut manifest = store.manifest.clone();
     manifest.chosen = Some(chosen);
     manifest.write(&store.folder)?;
     let store = Arc::new(Datastore::open(&store.folder)?);
-    let lambda = args.lambda.unwrap_or(chosen.lambda as f32);
-    let setting = StoreSetting {
-        heads: args.heads,
-        neighbours: args.neighbours,
-        temperature: args.temperature,
-        ..StoreSetting::new(&store.folder, lambda)
-    };
-    let mut bars = Vec::new();
-    let alone = exact::share(&mut model, &held_out, None, args.verbose, &mut tell)?;
-    let grounded = rule(&store, setting.clone())?;
-    let on = exact::share(&mut model, &held_out, Some(grounded), args.verbose, &mut tell)?;
-    tell(&format!(
-        "exact answers: alone {:.1} %, with the store {:.1} %",
-        100.0 * alone,
-        100.0 * on
-    ));
+    let [on, more] = measure("as chosen on validation", &store)?;
     let holds = on >= 0.8 && alone <= 0.1;
     let figures = format!("alone {:.1} %, with it {:.1} %", 100.0 * alone, 100.0 * on);
     bars.push(Bar::new(
         "exact answers: at least 80 % where the model alone gets at most 10 %",
         figures,
         holds,
-    ));
-
-    let source = Source::read(&args.source)?;
-    let neutral = neutral::exchanges(&source, &model.language, NEUTRAL)?;
-    let plain = exact::perplexity(&mut model, &neutral, None)?;
-    let gated = exact::perplexity(&mut model, &neutral, Some(rule(&store, setting.clone())?))?;
-    let open = StoreSetting { gate: false, ..setting.clone() };
-    let ungated = exact::perplexity(&mut model, &neutral, Some(rule(&store, open)?))?;
-    let more = 100.0 * (gated / plain - 1.0);
-    tell(&format!(
-        "perplexity elsewhere: alone {plain:.3}, gate on {gated:.3} ({more:+.2} %), gate off {ungated:.3}"
     ));
     bars.push(Bar::new("text elsewhere within 2 %", format!("{more:+.2} %"), more.abs() <= 2.0));
 
@@ -120,13 +124,6 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
     Ok(())
 }
 
-/// What a store is asked with that no questions were tried on.
-fn untuned(trial: &Trial<'_>, store: &Datastore) -> Tried {
-    let setting = StoreSetting::new(&store.folder, FIRST_LAMBDA);
-    let (neighbours, temperature) = store.manifest.asked_with(&setting);
-    trial.try_one(neighbours, temperature, f64::from(FIRST_LAMBDA), MIDDLE)
-}
-
 /// # Errors
 /// When a question to choose by is one that is judged by.
 fn check_apart(validation: &[Pair], held_out: &[Pair]) -> Result<()> {
@@ -140,7 +137,7 @@ fn check_apart(validation: &[Pair], held_out: &[Pair]) -> Result<()> {
     }
 }
 
-/// Builds a store, or goes on with it.
+/// Builds a store, or goes on with it; what an earlier run chose is not taken up.
 fn build(folder: &Path, model: &mut Model, files: &[PathBuf]) -> Result<Arc<Datastore>> {
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent)
@@ -156,7 +153,9 @@ fn build(folder: &Path, model: &mut Model, files: &[PathBuf]) -> Result<Arc<Data
             _ => {}
         }
     }
-    Ok(Arc::new(Datastore::open(folder)?))
+    let mut store = Datastore::open(folder)?;
+    store.manifest.chosen = None;
+    Ok(Arc::new(store))
 }
 
 fn rule(store: &Arc<Datastore>, setting: StoreSetting) -> Result<Box<dyn TokenRule>> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Neighbour;
 use super::distribution::weights;
+use crate::platform::figures::short;
 
 /// How many queries a calibration is made of.
 pub const QUERIES: usize = 256;
@@ -68,7 +69,8 @@ impl Calibration {
 /// Where the gate is half open unless it was tried out.
 pub const MIDDLE: f64 = 0.5;
 
-/// How a store is best asked, as found on questions whose answers were known.
+/// How a store is best asked, as found on questions whose answers were known: a person's, or ones
+/// made of the store's own text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Chosen {
     pub neighbours: usize,
@@ -89,11 +91,11 @@ impl Chosen {
     /// As a person reads it.
     pub fn line(&self) -> String {
         format!(
-            "{} neighbours, temperature {:.3}, share {}, gate at {}: {:.1} % of {} questions \
+            "{} neighbours, temperature {}, share {}, gate at {}: {:.1} % of {} questions \
              exactly, {:.1} % alone; {:+.2} % perplexity elsewhere",
             self.neighbours,
-            self.temperature,
-            self.lambda,
+            short(self.temperature),
+            short(self.lambda),
             self.middle,
             100.0 * self.exact,
             self.questions,

@@ -10,7 +10,7 @@ use super::calibration::{MIDDLE, NEIGHBOURS};
 use super::{Calibration, Chosen, StoreFacts};
 use crate::documents;
 use crate::platform::{Problem, atomic, fnv};
-use crate::steer::StoreSetting;
+use crate::steer::{FIRST_LAMBDA, StoreSetting};
 
 const NAME: &str = "store.json";
 const FORMAT: &str = "tiller datastore 1";
@@ -26,6 +26,10 @@ pub struct Manifest {
     pub facts: StoreFacts,
     /// None until the first source is done.
     pub calibration: Option<Calibration>,
+    /// How it is asked until that was tried on questions: found on ones made of its own text. None
+    /// before the first source is done, or when nothing can be asked of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_itself: Option<Chosen>,
     /// How it is best asked; None until that was tried on questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Chosen>,
@@ -105,8 +109,8 @@ impl Manifest {
     /// A store with nothing in it.
     pub fn new(name: String, facts: StoreFacts) -> Self {
         let (format, changed_secs) = (FORMAT.to_owned(), now());
-        let (calibration, chosen, index, sources) = Default::default();
-        Self { format, name, facts, calibration, chosen, index, sources, changed_secs }
+        let (calibration, by_itself, chosen, index, sources) = Default::default();
+        Self { format, name, facts, calibration, by_itself, chosen, index, sources, changed_secs }
     }
 
     /// Reads a folder's; `None` when there is none.
@@ -167,11 +171,23 @@ impl Manifest {
         self.sources.iter().filter(|source| source.is_done()).map(|source| source.entries).sum()
     }
 
+    /// How it is asked as far as that was found out: on questions, else on its own text.
+    pub fn found(&self) -> Option<Chosen> {
+        self.chosen.or(self.by_itself)
+    }
+
+    /// The share it is switched on with.
+    pub fn first_lambda(&self) -> f32 {
+        let found = self.found().map_or(0.0, |found| found.lambda as f32);
+        if found > 0.0 { found } else { FIRST_LAMBDA }
+    }
+
     /// Neighbours asked for and the softmax's temperature: what a plan says, else what was found on
-    /// questions, else what was measured.
+    /// questions or the store's own text, else what was measured.
     pub fn asked_with(&self, setting: &StoreSetting) -> (usize, f64) {
-        let neighbours = setting.neighbours.or(self.chosen.map(|chosen| chosen.neighbours));
-        let found = self.chosen.map(|chosen| chosen.temperature);
+        let found = self.found();
+        let neighbours = setting.neighbours.or(found.map(|found| found.neighbours));
+        let found = found.map(|found| found.temperature);
         let measured = found.or(self.calibration.map(|calibration| calibration.temperature));
         let temperature = setting.temperature.map(f64::from).or(measured);
         (neighbours.unwrap_or(NEIGHBOURS), temperature.unwrap_or(1.0))
@@ -180,7 +196,7 @@ impl Manifest {
     /// How far the gate is open for a query whose nearest key is at this squared distance; 1 where
     /// nothing was measured.
     pub fn gate(&self, nearest: f64) -> f64 {
-        let middle = self.chosen.map_or(MIDDLE, |chosen| chosen.middle);
+        let middle = self.found().map_or(MIDDLE, |found| found.middle);
         self.calibration.map_or(1.0, |calibration| calibration.gate(nearest, middle))
     }
 

@@ -9,11 +9,13 @@ pub mod approximate;
 mod around;
 pub mod build;
 pub mod calibration;
+pub mod choosing;
 pub mod distance;
 pub mod distribution;
 mod facts;
 mod manifest;
 mod open;
+mod probes;
 pub mod search;
 mod segment;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::Source;
 use super::approximate::{ENOUGH, Index, Keys};
 use super::distance;
 use super::manifest::Manifest;
+use super::probes::{self, Probe};
 use super::search::{self, Block, Neighbour};
 use super::segment::Segment;
 use crate::documents::Place;
@@ -104,8 +105,14 @@ impl Datastore {
             return Err(problem.clone().into());
         }
         let segments = Arc::new(Segments { width: manifest.facts.hidden_size, all: segments });
-        let mut store =
-            Self { folder: folder.to_path_buf(), manifest, lost, segments, count, index: None };
+        let mut store = Self {
+            folder: folder.to_path_buf(),
+            manifest,
+            lost,
+            segments,
+            count,
+            index: None,
+        };
         store.index = store.open_index();
         Ok(store)
     }
@@ -188,6 +195,11 @@ impl Datastore {
     fn find(&self, entry: usize) -> Option<(&Source, &Segment, usize)> {
         let (source, segment, entry) = self.segments.find(entry)?;
         Some((&self.manifest.sources[source], segment, entry))
+    }
+
+    /// Questions made of its own text.
+    pub fn probes(&self) -> Vec<Probe> {
+        probes::of(self.segments.all.iter().map(|(_, _, segment)| segment))
     }
 
     /// The token that came next in the source.

@@ -238,6 +238,23 @@ impl Segment {
         start..cut(self.number(self.spans, 2 * entry + 1)).max(start)
     }
 
+    /// Bytes of the text whose tokens are entries, one behind the other, with how many entries.
+    pub fn runs(&self) -> Vec<(std::ops::Range<usize>, usize)> {
+        let mut runs: Vec<(std::ops::Range<usize>, usize)> = Vec::new();
+        for entry in 0..self.count {
+            let start = self.number(self.spans, 2 * entry) as usize;
+            let end = self.number(self.spans, 2 * entry + 1) as usize;
+            match runs.last_mut() {
+                Some((run, count)) if run.end == start => {
+                    run.end = end.max(start);
+                    *count += 1;
+                }
+                _ => runs.push((start..end.max(start), 1)),
+            }
+        }
+        runs
+    }
+
     /// The source's text as it was read.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.file.bytes()[self.text.clone()]).unwrap_or_default()

@@ -49,9 +49,7 @@ impl StoreEntry {
 
     /// The share it is switched on with.
     pub fn first_lambda(&self) -> f32 {
-        let chosen = self.manifest.as_ref().ok().and_then(|manifest| manifest.chosen);
-        let lambda = chosen.map_or(FIRST_LAMBDA, |chosen| chosen.lambda as f32);
-        if lambda > 0.0 { lambda } else { FIRST_LAMBDA }
+        self.manifest.as_ref().map_or(FIRST_LAMBDA, |manifest| manifest.first_lambda())
     }
 
     /// What the person calls it.

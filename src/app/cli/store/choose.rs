@@ -1,17 +1,18 @@
 //! `tiller store choose`: how a store is best asked, found on questions whose answers are known.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::app::cli::LoadArgs;
 use crate::app::cli::output::put_line;
-use crate::decode::choosing::Trial;
 use crate::documents;
 use crate::model::Loader;
 use crate::model::load::Checkpoints;
 use crate::platform::{Problem, interrupt};
+use crate::steer::datastore::choosing::Trial;
 use crate::steer::datastore::{Datastore, Manifest};
 
 #[derive(Debug, Args)]
@@ -40,7 +41,7 @@ pub fn run(args: &ChooseArgs) -> Result<()> {
     let path = args.load.path()?;
     let mut model =
         Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
-    let store = Datastore::open(&args.store)?;
+    let store = Arc::new(Datastore::open(&args.store)?);
     store.manifest.facts.check(&model.facts).map_err(|problem| problem.at(&args.store))?;
     let trial = Trial::of(&store, &model.language, model.runner.as_mut(), &document.pairs)?;
     if args.verbose {

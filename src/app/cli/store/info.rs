@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::build::row;
 use crate::app::cli::output::put_line;
-use crate::platform::Problem;
+use crate::platform::{Problem, figures};
 use crate::steer::datastore::{Datastore, Manifest, Quantiles};
 use crate::ui::words::{bytes, count};
 
@@ -43,12 +43,16 @@ pub fn run(args: &InfoArgs) -> Result<()> {
     ];
     if let Some(calibration) = &manifest.calibration {
         let quantiles = |q: &Quantiles| q.0.map(|value| format!("{value:.1}")).join(" ");
-        lines.push(("Temperature", format!("{:.3}", calibration.temperature)));
+        lines.push(("Temperature", figures::short(calibration.temperature)));
         lines.push(("Distances within", quantiles(&calibration.near)));
         lines.push(("Distances from elsewhere", quantiles(&calibration.far)));
     }
-    if let Some(chosen) = &manifest.chosen {
-        lines.push(("Asked with", chosen.line()));
+    match (&manifest.chosen, &manifest.by_itself) {
+        (Some(chosen), _) => lines.push(("Asked with", chosen.line())),
+        (None, Some(found)) => {
+            lines.push(("Asked with", format!("{} (made of its own text)", found.line())));
+        }
+        (None, None) => {}
     }
     let widest = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in lines.into_iter().filter(|(_, value)| !value.is_empty()) {

@@ -30,10 +30,10 @@ pub struct QueryArgs {
     /// Take the text as what a person says, through the chat template.
     #[arg(long)]
     chat: bool,
-    /// Neighbours to ask for; without it what was chosen for the store, else 32.
+    /// Neighbours to ask for; without it what was found for the store, else 32.
     #[arg(long)]
     neighbours: Option<usize>,
-    /// Of the softmax; without it what was chosen for the store, else what was measured on it.
+    /// Of the softmax; without it what was found for the store, else what was measured on it.
     #[arg(long)]
     temperature: Option<f32>,
     /// Slices of the vector that are searched each by itself.

@@ -1,14 +1,18 @@
 //! Measures a store that has been built: distances between its own entries, and from text that it
-//! says nothing about.
+//! says nothing about; then how it is best asked, on questions made of its own text.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::learn::preference::encoding;
+use crate::learn::preference::encoding::{self, Encoded};
 use crate::model::{Language, Runner, Wanted};
+use crate::platform::figures;
+use crate::steer::FIRST_LAMBDA;
 use crate::steer::datastore::calibration::{NEIGHBOURS, QUERIES, temperature};
-use crate::steer::datastore::{Calibration, Datastore, Neighbour, Quantiles, search};
+use crate::steer::datastore::choosing::{MOST_OWN, Trial};
+use crate::steer::datastore::{Calibration, Chosen, Datastore, Neighbour, Quantiles, search};
 
 /// Everyday exchanges that no store is about. What a store says of these is noise.
 pub const NEUTRAL: [(&str, &str); 12] = [
@@ -50,46 +54,65 @@ const AT_ONCE: usize = 16;
 
 /// A measurement under way.
 pub struct Measuring {
-    store: Datastore,
-    /// Prompts and answers still to be passed: all ids, and where the answer begins.
-    neutral: Vec<(Vec<u32>, usize)>,
+    store: Arc<Datastore>,
+    /// Everyday exchanges still to be passed.
+    neutral: Vec<Encoded>,
     /// Hidden states of neutral positions still to be asked.
     far_queries: Vec<Vec<f32>>,
     far: Vec<f64>,
     /// Entries still to be asked.
     near_queries: Vec<usize>,
     near: Vec<Vec<Neighbour>>,
+    trying: Option<Trying>,
+}
+
+/// What was measured; `None` where there is nothing to measure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    pub calibration: Option<Calibration>,
+    pub by_itself: Option<Chosen>,
+}
+
+/// The last part: distances are known, and the store is asked.
+struct Trying {
+    calibration: Option<Calibration>,
+    trial: Trial,
+    /// Questions of the store's own text and everyday exchanges still to be asked.
+    own: Vec<Encoded>,
+    elsewhere: Vec<Encoded>,
 }
 
 impl Measuring {
     /// # Errors
     /// When the store cannot be opened.
     pub fn begin(folder: &Path, language: &Language, runner: &dyn Runner) -> Result<Self> {
-        let store = Datastore::open(folder)?;
-        let mut neutral = Vec::new();
-        for (question, answer) in NEUTRAL {
-            let encoded = encoding::encode(language, question, &[answer])?;
-            let ids = [encoded.prompt.as_slice(), encoded.answers[0].as_slice()].concat();
-            if !encoded.prompt.is_empty() && ids.len() <= runner.context_length() {
-                neutral.push((ids, encoded.prompt.len() - 1));
-            }
-        }
+        let store = Arc::new(Datastore::open(folder)?);
+        let neutral = fitting(NEUTRAL.into_iter(), language, runner)?;
         let count = store.len();
         let near_queries =
             (0..QUERIES.min(count)).map(|at| at * count / QUERIES.min(count)).collect();
-        let (far_queries, far, near) = Default::default();
-        Ok(Self { store, neutral, far_queries, far, near_queries, near })
+        let (far_queries, far, near, trying) = Default::default();
+        Ok(Self { store, neutral, far_queries, far, near_queries, near, trying })
     }
 
-    /// The calibration once it is known: `Some(None)` for a store without entries.
+    /// What was measured once it is known. A pass of the model at most, or some searches.
     ///
     /// # Errors
     /// When a pass fails.
-    pub fn advance(&mut self, runner: &mut dyn Runner) -> Result<Option<Option<Calibration>>> {
+    pub fn advance(
+        &mut self,
+        language: &Language,
+        runner: &mut dyn Runner,
+    ) -> Result<Option<Measured>> {
         if self.store.is_empty() {
-            return Ok(Some(None));
+            return Ok(Some(Measured { calibration: None, by_itself: None }));
         }
-        if let Some((ids, from)) = self.neutral.pop() {
+        if let Some(trying) = &mut self.trying {
+            return trying.advance(runner);
+        }
+        if let Some(Encoded { prompt, answers }) = self.neutral.pop() {
+            let ids = [prompt.as_slice(), answers[0].as_slice()].concat();
+            let from = prompt.len() - 1;
             if runner.rows() > 1 {
                 runner.gather(&[0])?;
             }
@@ -125,17 +148,61 @@ impl Measuring {
             }
             return Ok(None);
         }
+        let calibration = self.calibration();
+        let probes = self.store.probes();
+        let own = probes.iter().map(|probe| (probe.question.as_str(), probe.answer.as_str()));
+        self.trying = Some(Trying {
+            calibration,
+            trial: Trial::begin(&self.store, calibration, MOST_OWN),
+            own: fitting(own, language, runner)?,
+            elsewhere: fitting(NEUTRAL.into_iter(), language, runner)?,
+        });
+        Ok(None)
+    }
+
+    fn calibration(&self) -> Option<Calibration> {
         let first = |found: &Vec<Neighbour>| found.first().map(|neighbour| neighbour.distance);
         let near: Vec<f64> = self.near.iter().filter_map(first).collect();
         let far = Quantiles::of(&self.far);
         let near = Quantiles::of(&near).or(far);
-        let calibration = near.zip(far).map(|(near, far)| Calibration {
+        near.zip(far).map(|(near, far)| Calibration {
             temperature: temperature(&self.near, NEIGHBOURS).unwrap_or(1.0),
             k: NEIGHBOURS,
             near,
             far,
             entries: self.store.len(),
-        });
-        Ok(Some(calibration))
+        })
     }
+}
+
+impl Trying {
+    fn advance(&mut self, runner: &mut dyn Runner) -> Result<Option<Measured>> {
+        if let Some(question) = self.own.pop() {
+            self.trial.ask(&question, runner)?;
+            return Ok(None);
+        }
+        if let Some(exchange) = self.elsewhere.pop() {
+            self.trial.ask_elsewhere(&exchange, runner)?;
+            return Ok(None);
+        }
+        let by_itself = self.trial.best_of_own(figures::widened(FIRST_LAMBDA));
+        Ok(Some(Measured { calibration: self.calibration, by_itself }))
+    }
+}
+
+/// Those that fit the model's context, as ids.
+fn fitting<'a>(
+    exchanges: impl Iterator<Item = (&'a str, &'a str)>,
+    language: &Language,
+    runner: &dyn Runner,
+) -> Result<Vec<Encoded>> {
+    let mut all = Vec::new();
+    for (question, answer) in exchanges {
+        let encoded = encoding::encode(language, question, &[answer])?;
+        let length = encoded.tokens();
+        if !encoded.prompt.is_empty() && length <= runner.context_length() {
+            all.push(encoded);
+        }
+    }
+    Ok(all)
 }

@@ -173,8 +173,9 @@ impl Builder {
                 Some(measuring) => measuring,
                 None => self.measuring.insert(Measuring::begin(&self.folder, language, runner)?),
             };
-            if let Some(calibration) = measuring.advance(runner)? {
-                self.manifest.calibration = calibration;
+            if let Some(measured) = measuring.advance(language, runner)? {
+                self.manifest.calibration = measured.calibration;
+                self.manifest.by_itself = measured.by_itself;
                 self.manifest.write(&self.folder)?;
                 (self.changed, self.measuring) = (false, None);
             }

@@ -1,28 +1,34 @@
-//! Choosing how a store is asked: temperature, neighbours and share over a grid, on questions whose
-//! answers are known and which are asked of nobody else (our notes, section 6).
+//! Choosing how a store is asked: temperature, neighbours, share and gate over a grid, on questions
+//! whose answers are known (our notes, section 6), or on ones made of the store's own text.
 //!
 //! Every question is passed once with its answer. Greedy decoding says exactly the answer when the
 //! mixed distribution has the answer's token on top at every place of it, so the whole grid is
 //! worked out from what that one pass brought.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::observe;
-use super::reply::PREFILL_CHUNK;
+use super::build::{CHUNK, NEUTRAL};
+use super::calibration::{self, MIDDLE};
+use super::{Calibration, Chosen, Datastore, Neighbour, Reference};
 use crate::documents::Pair;
-use crate::learn::preference::encoding;
+use crate::learn::preference::encoding::{self, Encoded};
+use crate::model::runner::log_mass;
 use crate::model::{Language, Runner, Wanted};
-use crate::platform::Problem;
-use crate::steer::datastore::build::NEUTRAL;
-use crate::steer::datastore::calibration::{self, MIDDLE};
-use crate::steer::datastore::{Chosen, Datastore, Neighbour, Reference};
+use crate::platform::{Problem, figures};
 
 /// Neighbours tried; those beyond a store's size count as all of it.
 pub const NEIGHBOURS: [usize; 5] = [8, 32, 128, 512, 1024];
 /// Temperatures tried, as parts of the one at which √k neighbours count.
 pub const TEMPERATURES: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
+/// The same for questions made of the store's own text, where only these few are tried: with words
+/// left out they are farther from what is stored than a person's.
+const OWN_NEIGHBOURS: [usize; 2] = [8, 32];
+const OWN_TEMPERATURES: [f64; 5] = [1.0 / 16.0, 0.125, 0.25, 0.5, 1.0];
+/// Most neighbours of such a question.
+pub const MOST_OWN: usize = OWN_NEIGHBOURS[1];
 /// Shares tried.
 pub const LAMBDAS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 /// Where the gate is tried half open, on the way from what is near to what is far.
@@ -68,6 +74,8 @@ pub struct Tried {
     pub middle: f64,
     /// Share of the questions that are answered exactly.
     pub exact: f64,
+    /// Share of the answers' tokens that are the likeliest ones.
+    pub on_top: f64,
     /// Mean log-probability of a token of the answers.
     pub mean_log: f64,
     /// How much more perplexity everyday text has, as a share.
@@ -82,7 +90,7 @@ impl Tried {
              {:8.4} nats  {:+6.2} % elsewhere",
             self.neighbours,
             self.temperature,
-            self.lambda,
+            figures::short(self.lambda),
             self.middle,
             100.0 * self.exact,
             -self.mean_log,
@@ -92,8 +100,11 @@ impl Tried {
 }
 
 /// The questions as the store sees them.
-pub struct Trial<'a> {
-    store: &'a Datastore,
+pub struct Trial {
+    store: Arc<Datastore>,
+    calibration: Option<Calibration>,
+    /// Neighbours looked up at every place.
+    most: usize,
     /// Places of each question's answer.
     questions: Vec<Vec<Place>>,
     /// Places of everyday answers that no store is about.
@@ -108,13 +119,13 @@ struct Said {
     elsewhere: Vec<Reference>,
 }
 
-impl<'a> Trial<'a> {
+impl Trial {
     /// Passes every question with its answer.
     ///
     /// # Errors
     /// When a pass fails, or there is no question or no entry.
     pub fn of(
-        store: &'a Datastore,
+        store: &Arc<Datastore>,
         language: &Language,
         runner: &mut dyn Runner,
         pairs: &[Pair],
@@ -123,13 +134,44 @@ impl<'a> Trial<'a> {
             let what = "there is nothing to choose by: no entries, or no questions with answers";
             return Err(Problem::new(what).at(&store.folder).into());
         }
-        let mut of =
-            |question: &str, answer: &str| places(store, language, runner, question, answer);
-        let questions = pairs.iter().map(|pair| of(&pair.question, &pair.answer));
-        let questions = questions.collect::<Result<Vec<_>>>()?;
-        let elsewhere = NEUTRAL.iter().map(|(question, answer)| of(question, answer));
-        let elsewhere = elsewhere.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-        Ok(Self { store, questions, elsewhere })
+        let calibration = store.manifest.calibration;
+        let mut trial = Self::begin(store, calibration, NEIGHBOURS[NEIGHBOURS.len() - 1]);
+        for pair in pairs {
+            let encoded = encoding::encode(language, &pair.question, &[&pair.answer])?;
+            trial.ask(&encoded, runner)?;
+        }
+        for (question, answer) in NEUTRAL {
+            let encoded = encoding::encode(language, question, &[answer])?;
+            trial.ask_elsewhere(&encoded, runner)?;
+        }
+        Ok(trial)
+    }
+
+    /// One without questions yet. The calibration decides on the gate; `most` neighbours are looked
+    /// up at every place.
+    pub fn begin(store: &Arc<Datastore>, calibration: Option<Calibration>, most: usize) -> Self {
+        let (questions, elsewhere) = Default::default();
+        Self { store: Arc::clone(store), calibration, most, questions, elsewhere }
+    }
+
+    /// Passes a question with its first answer.
+    ///
+    /// # Errors
+    /// When a pass fails.
+    pub fn ask(&mut self, question: &Encoded, runner: &mut dyn Runner) -> Result<()> {
+        let places = self.places(question, runner)?;
+        self.questions.push(places);
+        Ok(())
+    }
+
+    /// Passes an exchange that the store is not about.
+    ///
+    /// # Errors
+    /// When a pass fails.
+    pub fn ask_elsewhere(&mut self, exchange: &Encoded, runner: &mut dyn Runner) -> Result<()> {
+        let places = self.places(exchange, runner)?;
+        self.elsewhere.extend(places);
+        Ok(())
     }
 
     /// The temperature at which the median place has √k neighbours that count.
@@ -156,21 +198,20 @@ impl<'a> Trial<'a> {
     }
 
     fn weigh(&self, said: &Said, lambda: f64, middle: f64) -> Tried {
-        let calibration = self.store.manifest.calibration;
         let open = |place: &Place| {
             let nearest = place.found.first().map_or(f64::INFINITY, |near| near.distance);
-            calibration.map_or(1.0, |calibration| calibration.gate(nearest, middle))
+            self.calibration.map_or(1.0, |calibration| calibration.gate(nearest, middle))
         };
         let mixed = |(place, said): (&Place, &Reference)| place.mixed(said, lambda * open(place));
-        let (mut right, mut sum, mut count) = (0, 0.0, 0_usize);
+        let (mut right, mut on_top, mut sum, mut count) = (0_usize, 0_usize, 0.0, 0_usize);
         for (question, said) in self.questions.iter().zip(&said.questions) {
-            let mut is_right = true;
+            let before = on_top;
             for (of_target, is_top) in question.iter().zip(said).map(mixed) {
-                is_right &= is_top;
+                on_top += usize::from(is_top);
                 sum += of_target.max(LEAST).ln();
                 count += 1;
             }
-            right += usize::from(is_right);
+            right += usize::from(on_top - before == question.len());
         }
         let lost = self.elsewhere.iter().zip(&said.elsewhere).map(|(place, said)| {
             place.own.max(LEAST).ln() - mixed((place, said)).0.max(LEAST).ln()
@@ -180,7 +221,8 @@ impl<'a> Trial<'a> {
             temperature: said.temperature,
             lambda,
             middle,
-            exact: right as f64 / self.questions.len() as f64,
+            exact: right as f64 / self.questions.len().max(1) as f64,
+            on_top: on_top as f64 / count.max(1) as f64,
             mean_log: sum / count.max(1) as f64,
             harm: (lost.sum::<f64>() / self.elsewhere.len().max(1) as f64).exp() - 1.0,
         }
@@ -188,16 +230,19 @@ impl<'a> Trial<'a> {
 
     /// All of the grid.
     pub fn grid(&self) -> Vec<Tried> {
-        let mut sizes: Vec<usize> = NEIGHBOURS.iter().map(|k| *k.min(&self.store.len())).collect();
+        self.over(&NEIGHBOURS, &TEMPERATURES, &LAMBDAS)
+    }
+
+    fn over(&self, neighbours: &[usize], temperatures: &[f64], lambdas: &[f64]) -> Vec<Tried> {
+        let mut sizes: Vec<usize> = neighbours.iter().map(|k| *k.min(&self.store.len())).collect();
         sizes.dedup();
         let mut all = Vec::new();
         for neighbours in sizes {
             let measured = self.temperature(neighbours);
-            for part in TEMPERATURES {
-                let temperature = part * measured;
-                let said = self.said(neighbours, temperature);
+            for part in temperatures {
+                let said = self.said(neighbours, part * measured);
                 for middle in MIDDLES {
-                    all.extend(LAMBDAS.map(|lambda| self.weigh(&said, lambda, middle)));
+                    all.extend(lambdas.iter().map(|lambda| self.weigh(&said, *lambda, middle)));
                 }
             }
         }
@@ -209,11 +254,30 @@ impl<'a> Trial<'a> {
     pub fn best(&self) -> Chosen {
         let mut grid = self.grid();
         grid.retain(|tried| tried.harm <= MOST_HARM);
-        let alone = self.try_one(1, 1.0, 0.0, MIDDLE);
         let better = |a: &&Tried, b: &&Tried| {
             a.exact.total_cmp(&b.exact).then(a.mean_log.total_cmp(&b.mean_log))
         };
-        let best = grid.iter().max_by(better).copied().unwrap_or(alone);
+        let best = grid.iter().max_by(better).copied();
+        self.as_chosen(best.unwrap_or_else(|| self.try_one(1, 1.0, 0.0, MIDDLE)))
+    }
+
+    /// The best way to ask with a share that is given, on questions made of the store's own text:
+    /// of what leaves everyday text alone, or else of what harms it least, most tokens on top. Of
+    /// such a question the first token is often not to be guessed, so whole answers say little.
+    ///
+    /// `None` without questions.
+    pub fn best_of_own(&self, lambda: f64) -> Option<Chosen> {
+        let mut grid = self.over(&OWN_NEIGHBOURS, &OWN_TEMPERATURES, &[lambda]);
+        let least = grid.iter().map(|tried| tried.harm).fold(f64::INFINITY, f64::min);
+        grid.retain(|tried| tried.harm <= MOST_HARM.max(least));
+        let better = |a: &&Tried, b: &&Tried| {
+            a.on_top.total_cmp(&b.on_top).then(a.mean_log.total_cmp(&b.mean_log))
+        };
+        let best = grid.iter().max_by(better).copied()?;
+        (!self.questions.is_empty()).then(|| self.as_chosen(best))
+    }
+
+    fn as_chosen(&self, best: Tried) -> Chosen {
         Chosen {
             neighbours: best.neighbours,
             temperature: best.temperature,
@@ -222,54 +286,46 @@ impl<'a> Trial<'a> {
             harm: best.harm,
             questions: self.questions.len(),
             exact: best.exact,
-            alone: alone.exact,
+            alone: self.try_one(1, 1.0, 0.0, MIDDLE).exact,
         }
     }
-}
 
-fn places(
-    store: &Datastore,
-    language: &Language,
-    runner: &mut dyn Runner,
-    question: &str,
-    answer: &str,
-) -> Result<Vec<Place>> {
-    let encoded = encoding::encode(language, question, &[answer])?;
-    let ids = [encoded.prompt.as_slice(), encoded.answers[0].as_slice()].concat();
-    if runner.rows() > 1 {
-        runner.gather(&[0])?;
-    }
-    runner.truncate(0)?;
-    let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
-    let (mut places, mut at) = (Vec::new(), 0);
-    for chunk in ids[..ids.len() - 1].chunks(PREFILL_CHUNK) {
-        let output = runner.prefill(chunk, Wanted::All)?;
-        for row in 0..output.rows {
-            let next = at + row + 1;
-            if next < encoded.prompt.len() {
-                continue;
+    fn places(&self, encoded: &Encoded, runner: &mut dyn Runner) -> Result<Vec<Place>> {
+        let answer = encoded.answers.first().map_or(&[][..], Vec::as_slice);
+        let ids = [encoded.prompt.as_slice(), answer].concat();
+        if runner.rows() > 1 {
+            runner.gather(&[0])?;
+        }
+        runner.truncate(0)?;
+        let (mut places, mut at) = (Vec::new(), 0);
+        for chunk in ids[..ids.len().saturating_sub(1)].chunks(CHUNK) {
+            let output = runner.prefill(chunk, Wanted::All)?;
+            for row in 0..output.rows {
+                let next = at + row + 1;
+                if next < encoded.prompt.len() {
+                    continue;
+                }
+                places.push(self.place(output.logits_of(row), output.hidden_of(row), ids[next]));
             }
-            let (logits, target) = (output.logits_of(row), ids[next]);
-            let mass = observe::log_mass(logits);
-            let probability = |logit: f32| f64::from(logit - mass).exp();
-            let others = logits.iter().enumerate().filter(|(id, _)| *id != target as usize);
-            let other = others.map(|(_, logit)| *logit).fold(f32::NEG_INFINITY, f32::max);
-            let found = store.nearest(output.hidden_of(row), 1, most).pop().unwrap_or_default();
-            let said = found.iter().map(|near| store.value(near.entry));
-            let own_of = |id: u32| Some((id, probability(*logits.get(id as usize)?)));
-            places.push(Place {
-                target,
-                own: logits.get(target as usize).map_or(0.0, |logit| probability(*logit)),
-                other: probability(other),
-                own_of: said.filter_map(own_of).collect(),
-                found,
-            });
+            at += chunk.len();
         }
-        at += chunk.len();
+        Ok(places)
     }
-    Ok(places)
-}
 
-#[cfg(test)]
-#[path = "choosing_tests.rs"]
-mod tests;
+    fn place(&self, logits: &[f32], hidden: &[f32], target: u32) -> Place {
+        let mass = log_mass(logits);
+        let probability = |logit: f32| f64::from(logit - mass).exp();
+        let others = logits.iter().enumerate().filter(|(id, _)| *id != target as usize);
+        let other = others.map(|(_, logit)| *logit).fold(f32::NEG_INFINITY, f32::max);
+        let found = self.store.nearest(hidden, 1, self.most).pop().unwrap_or_default();
+        let said = found.iter().map(|near| self.store.value(near.entry));
+        let own_of = |id: u32| Some((id, probability(*logits.get(id as usize)?)));
+        Place {
+            target,
+            own: logits.get(target as usize).map_or(0.0, |logit| probability(*logit)),
+            other: probability(other),
+            own_of: said.filter_map(own_of).collect(),
+            found,
+        }
+    }
+}

@@ -162,6 +162,7 @@ pub fn run(
     request.plan.check_reward()?;
     rewarder.prepare(request.plan.reward.as_ref(), loader, model, passes)?;
     rewarder.check(expects_reward.as_ref())?;
+    stores.use_device(model.runner.device());
     stores.check_again(&expects_stores, &model.facts)?;
     for (_, plan) in &changes {
         stores.rule(plan, &model.facts)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{References, StoreInPlay};
@@ -24,12 +25,28 @@ pub struct RecipeStore {
 }
 
 /// Stores opened for the model in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StoreShelf {
+    /// Where the model is: keys are searched there.
+    device: Device,
     opened: BTreeMap<PathBuf, (String, Arc<Datastore>)>,
 }
 
+impl Default for StoreShelf {
+    fn default() -> Self {
+        Self { device: Device::Cpu, opened: BTreeMap::new() }
+    }
+}
+
 impl StoreShelf {
+    /// Has keys searched on the device the model is on.
+    pub fn use_device(&mut self, device: Device) {
+        if !self.device.same_device(&device) {
+            self.opened.clear();
+            self.device = device;
+        }
+    }
+
     /// The rule over the stores a plan has in play; `None` when it has none.
     ///
     /// # Errors
@@ -87,11 +104,12 @@ impl StoreShelf {
             return Ok((now, Arc::clone(store)));
         }
         self.opened.remove(path);
-        let store = Datastore::open(path)?;
+        let mut store = Datastore::open(path)?;
         store.manifest.facts.check(model).map_err(|problem| problem.at(path))?;
         for problem in &store.lost {
             tracing::warn!("{problem}");
         }
+        store.put_on(&self.device);
         let (print, store) = (fingerprint(&store.manifest), Arc::new(store));
         self.opened.insert(path.to_path_buf(), (print.clone(), Arc::clone(&store)));
         Ok((print, store))
@@ -100,7 +118,7 @@ impl StoreShelf {
 
 /// What decides on everything a store says.
 fn fingerprint(manifest: &Manifest) -> String {
-    let mut text = format!("{:?} {:?}", manifest.calibration, manifest.chosen);
+    let mut text = format!("{:?} {:?}", manifest.calibration, manifest.found());
     text += &format!(" {:?}", manifest.index);
     for source in manifest.sources.iter().filter(|source| source.is_done()) {
         text += &format!("\n{} {} {}", source.id, source.hash, source.entries);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use candle_core::Device;
 
 use super::reward::Adapter;
 use super::scorer::Scorer;
@@ -53,6 +54,9 @@ impl Runner for Judged {
     fn context_length(&self) -> usize {
         let own = self.base.context_length();
         self.judge.as_ref().map_or(own, |judge| own.min(judge.context_length()))
+    }
+    fn device(&self) -> Device {
+        self.base.device()
     }
     fn rows(&self) -> usize {
         self.base.rows()

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use candle_core::Device;
 
 use super::reward::Adapter;
 use super::scorer::Scorer;
@@ -98,6 +99,10 @@ pub trait Runner: Send {
     fn rows(&self) -> usize;
     /// Positions held for each row (shared part and tail together).
     fn len(&self) -> usize;
+    /// The device its numbers come from; what is searched beside it is best there too.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
     /// True when nothing is cached.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -75,6 +75,7 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
         temperature: args.temperature,
         ..StoreSetting::new(&store.folder, args.lambda.unwrap_or(lambda))
     };
+    let device = model.runner.device();
     let mut measure = |name: &str, store: &Arc<Datastore>| -> Result<[f64; 2]> {
         let setting = asked(store.manifest.first_lambda());
         let on = rule(store, setting.clone())?;
@@ -95,7 +96,9 @@ pub fn run(args: &StoreArgs, mut tell: impl FnMut(&str)) -> Result<()> {
     let mut manifest = store.manifest.clone();
     manifest.chosen = Some(chosen);
     manifest.write(&store.folder)?;
-    let store = Arc::new(Datastore::open(&store.folder)?);
+    let mut store = Datastore::open(&store.folder)?;
+    store.put_on(&device);
+    let store = Arc::new(store);
     let [on, more] = measure("as chosen on validation", &store)?;
     let holds = on >= 0.8 && alone <= 0.1;
     let figures = format!("alone {:.1} %, with it {:.1} %", 100.0 * alone, 100.0 * on);
@@ -155,6 +158,7 @@ fn build(folder: &Path, model: &mut Model, files: &[PathBuf]) -> Result<Arc<Data
     }
     let mut store = Datastore::open(folder)?;
     store.manifest.chosen = None;
+    store.put_on(&model.runner.device());
     Ok(Arc::new(store))
 }
 

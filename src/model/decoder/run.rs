@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::activation;
 use super::block::{Block, Pass};
@@ -173,6 +173,10 @@ impl Runner for Decoder {
 
     fn context_length(&self) -> usize {
         self.cache.capacity()
+    }
+
+    fn device(&self) -> Device {
+        Self::device(self)
     }
 
     fn rows(&self) -> usize {

@@ -16,6 +16,7 @@ mod facts;
 mod manifest;
 mod open;
 mod probes;
+pub mod resident;
 pub mod search;
 mod segment;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use candle_core::Device;
 use half::f16;
 
 use super::Source;
@@ -11,6 +12,7 @@ use super::approximate::{ENOUGH, Index, Keys};
 use super::distance;
 use super::manifest::Manifest;
 use super::probes::{self, Probe};
+use super::resident::Resident;
 use super::search::{self, Block, Neighbour};
 use super::segment::Segment;
 use crate::documents::Place;
@@ -34,6 +36,8 @@ pub struct Datastore {
     count: usize,
     /// The graph over its entries and how many candidates are kept while it is walked.
     index: Option<(Index, usize)>,
+    /// A copy of the keys beside the model, where that is not in main memory.
+    resident: Option<Resident>,
 }
 
 /// The sources' files.
@@ -112,6 +116,7 @@ impl Datastore {
             segments,
             count,
             index: None,
+            resident: None,
         };
         store.index = store.open_index();
         Ok(store)
@@ -130,6 +135,20 @@ impl Datastore {
             Err(error) => {
                 tracing::warn!("{error:#}");
                 None
+            }
+        }
+    }
+
+    /// Copies the keys to the device the model is on, so that they are searched there; where that is
+    /// the CPU they stay where they are. Without room for them the search stays here, too.
+    pub fn put_on(&mut self, device: &Device) {
+        if device.is_cpu() || self.is_empty() || self.is_indexed() {
+            self.resident = None;
+        } else if !self.resident.as_ref().is_some_and(|there| there.is_on(device)) {
+            let uploaded = Resident::upload(&self.blocks(), self.width(), device);
+            match uploaded {
+                Ok(there) => self.resident = Some(there),
+                Err(error) => tracing::warn!("keys stay in main memory: {error:#}"),
             }
         }
     }
@@ -174,6 +193,12 @@ impl Datastore {
     pub fn nearest(&self, query: &[f32], heads: usize, k: usize) -> Vec<Vec<Neighbour>> {
         if let (Some((index, pool)), 1) = (&self.index, heads) {
             return vec![index.nearest(query, k, *pool)];
+        }
+        if let Some(there) = &self.resident {
+            match there.nearest(&self.blocks(), query, heads, k) {
+                Ok(found) => return found,
+                Err(error) => tracing::warn!("keys are searched in main memory: {error:#}"),
+            }
         }
         search::nearest(&self.blocks(), query, heads, k, &(0..0))
     }

@@ -26,13 +26,13 @@ pub struct Neighbour {
 }
 
 /// Beyond k, how many more are measured exactly: f32 sums may change places near the edge.
-const MARGIN: usize = 16;
+pub(super) const MARGIN: usize = 16;
 /// Rows one thread takes at a time.
 const ROWS_AT_ONCE: usize = 2048;
 
 /// In f32 and by entry, the farthest first.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Candidate(f32, usize);
+pub(super) struct Candidate(pub f32, pub usize);
 
 impl Eq for Candidate {}
 
@@ -80,7 +80,17 @@ pub fn nearest(
         [piece] => scan(piece),
         pieces => pieces.par_iter().map(scan).reduce(none, |a, b| merged(a, b, keep)),
     };
-    let slice = width / heads;
+    measured(heaps, blocks, query, k)
+}
+
+/// The k nearest of each head's candidates, by distances in f64.
+pub(super) fn measured(
+    heaps: Vec<BinaryHeap<Candidate>>,
+    blocks: &[Block<'_>],
+    query: &[f32],
+    k: usize,
+) -> Vec<Vec<Neighbour>> {
+    let (width, slice) = (query.len(), query.len() / heaps.len().max(1));
     heaps
         .into_iter()
         .enumerate()
@@ -131,7 +141,7 @@ fn scan(
     heaps
 }
 
-fn offer(heap: &mut BinaryHeap<Candidate>, candidate: Candidate, keep: usize) {
+pub(super) fn offer(heap: &mut BinaryHeap<Candidate>, candidate: Candidate, keep: usize) {
     if heap.len() < keep {
         heap.push(candidate);
     } else if heap.peek().is_some_and(|worst| candidate < *worst) {

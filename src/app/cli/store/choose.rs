@@ -41,8 +41,10 @@ pub fn run(args: &ChooseArgs) -> Result<()> {
     let path = args.load.path()?;
     let mut model =
         Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
-    let store = Arc::new(Datastore::open(&args.store)?);
+    let mut store = Datastore::open(&args.store)?;
     store.manifest.facts.check(&model.facts).map_err(|problem| problem.at(&args.store))?;
+    store.put_on(&model.runner.device());
+    let store = Arc::new(store);
     let trial = Trial::of(&store, &model.language, model.runner.as_mut(), &document.pairs)?;
     if args.verbose {
         for tried in trial.grid() {

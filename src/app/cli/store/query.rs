@@ -54,12 +54,14 @@ pub fn run(args: &QueryArgs) -> Result<()> {
     };
     let plan = Plan { stores: vec![setting.clone()], ..Plan::default() };
     plan.check_stores().map_err(|problem| anyhow!(Usage(problem.to_string())))?;
-    let store = Arc::new(Datastore::open(&args.store)?);
+    let mut store = Datastore::open(&args.store)?;
     interrupt::watch();
     let path = args.load.path()?;
     let mut model =
         Checkpoints.load(&path, &args.load.options(), &mut |_, _| !interrupt::pressed())?;
     store.manifest.facts.check(&model.facts).map_err(|problem| problem.at(&args.store))?;
+    store.put_on(&model.runner.device());
+    let store = Arc::new(store);
     let in_play = StoreInPlay { store: Arc::clone(&store), setting };
     References::new(vec![in_play.clone()])?;
 

@@ -150,8 +150,11 @@ pub enum Command {
         folder: PathBuf,
         file: PathBuf,
     },
-    /// Show a file with the desktop's program for it, as near to the place as that can.
-    OpenDocument(PathBuf),
+    /// Show a file with the desktop's program for it, at a page where that can be asked for.
+    OpenDocument {
+        file: PathBuf,
+        page: Option<u32>,
+    },
     /// Show a passage with the page around it.
     ShowPassage(Box<PassageShare>),
     CancelBuilds,

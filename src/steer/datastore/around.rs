@@ -18,6 +18,8 @@ pub struct Around {
     pub before: String,
     pub passage: String,
     pub after: String,
+    /// Where in the three together a page or chapter begins, in bytes, and which.
+    pub headings: Vec<(usize, String)>,
     /// What this text is not any more, in one line; empty when the file is as it was read.
     pub note: String,
 }
@@ -53,6 +55,8 @@ pub fn around(folder: &Path, file: &Path, passage: &str, place: &str) -> Result<
     while !text.is_char_boundary(to) {
         to += 1;
     }
+    let headings = segment.headings(from..to).into_iter();
+    let headings = headings.map(|(at, place)| (at - from, place.to_string())).collect();
     let note = match (file.is_file(), source.is_outdated()) {
         (false, _) => "The file is not there any more; this is what was read of it",
         (true, true) => "The file has changed since; this is what was read of it",
@@ -62,6 +66,7 @@ pub fn around(folder: &Path, file: &Path, passage: &str, place: &str) -> Result<
         before: text[from..start].to_owned(),
         passage: passage.to_owned(),
         after: text[end..to].to_owned(),
+        headings,
         note: note.to_owned(),
     })
 }

@@ -260,6 +260,17 @@ impl Segment {
         std::str::from_utf8(&self.file.bytes()[self.text.clone()]).unwrap_or_default()
     }
 
+    /// Pages and chapters that begin within these bytes of the text, with where.
+    pub fn headings(&self, within: std::ops::Range<usize>) -> Vec<(usize, Place)> {
+        let number = |at: usize, part: usize| self.number(self.places, 3 * at + part);
+        let all = (0..self.place_count)
+            .map(|at| (number(at, 0) as usize, Place::of_parts(number(at, 1), number(at, 2))));
+        let is_heading = |(start, place): &(usize, Place)| {
+            within.contains(start) && matches!(place, Place::Page(_) | Place::Chapter(_))
+        };
+        all.filter(is_heading).collect()
+    }
+
     /// Where in the source a byte of the text came from.
     pub fn place(&self, byte: usize) -> Option<Place> {
         let part = |at: usize| self.number(self.places, 3 * at);

@@ -112,7 +112,7 @@ impl Window {
             Command::RemoveDocument { folder, file } => {
                 self.tell(Request::RemoveFromStore { folder, file });
             }
-            Command::OpenDocument(path) => self.open_document(&path),
+            Command::OpenDocument { file, page } => self.open_document(&file, page),
             Command::ShowPassage(passage) => self.show_passage(*passage),
             Command::CancelBuilds => self.cancel_builds(),
             Command::PauseBuilds(is_paused) => {

@@ -158,21 +158,17 @@ impl Window {
         }
     }
 
-    /// The desktop's program shows it; where in it is said beside the passage.
-    pub(super) fn open_document(&mut self, path: &Path) {
-        let opened = match path.is_file() {
-            true => opener::open(path).map_err(|error| error.to_string()),
-            false => Err("the file is not there any more".to_owned()),
-        };
-        if let Err(why) = opened {
-            self.panels.toasts.error(format!("{why}: {}", path.display()));
+    /// The desktop's program shows it, at the page where that can be asked for.
+    pub(super) fn open_document(&mut self, file: &Path, page: Option<u32>) {
+        if let Err(problem) = desktop::open_file(file, page) {
+            self.panels.toasts.error(problem.to_string());
         }
     }
 
     /// Has a passage read with the page around it, out of the store it came from.
     pub(super) fn show_passage(&mut self, passage: PassageShare) {
-        let PassageShare { store, file, place, text, .. } = passage;
-        let mut shown = PassageState::new(file.clone(), place.clone());
+        let PassageShare { store, file, place, text, start, end, .. } = passage;
+        let mut shown = PassageState::new(file.clone(), place.clone(), start..end);
         let holds = |entry: &&StoreEntry| match &entry.manifest {
             Ok(manifest) => {
                 manifest.name == store && manifest.sources.iter().any(|held| held.path == file)

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Options after `--`: `--small` for a model that takes seconds; `--only` with some of `products`,
-//! `model`, `vectors`, `reward`, `search`, `store`, `training`, `tree`,
-//! `window`, separated by commas; `--types` with some of the weight types;
-//! `--entries` with the sizes of datastores.
+//! `model`, `vectors`, `reward`, `search`, `store`, `training`, `tree`, `window`, separated by
+//! commas; `--types` with some of the weight types; `--entries` with the sizes of datastores,
+//! `--graph-from` with the size from which one gets a graph.
 //! Model weights are random and made on the spot; speeds do not depend on what they say.
 
 mod baseline;
@@ -27,6 +27,7 @@ mod vectors;
 use anyhow::{Result, bail};
 
 use shape::Shape;
+use tiller::steer::datastore::approximate::INDEX_FROM;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -52,7 +53,7 @@ fn main() -> Result<()> {
         search::print(asked.shape)?;
     }
     if asked.wants("store") {
-        stores::print(asked.shape, &asked.entries)?;
+        stores::print(asked.shape, &asked.entries, asked.graph_from)?;
     }
     if asked.wants("training") {
         programs::print_training()?;
@@ -72,6 +73,7 @@ struct Asked {
     only: Vec<String>,
     types: Vec<String>,
     entries: Vec<usize>,
+    graph_from: usize,
 }
 
 impl Asked {
@@ -81,6 +83,7 @@ impl Asked {
             only: Vec::new(),
             types: Vec::new(),
             entries: stores::ENTRIES.to_vec(),
+            graph_from: INDEX_FROM,
         };
         while let Some(argument) = arguments.next() {
             let mut list = || -> Vec<String> {
@@ -97,6 +100,7 @@ impl Asked {
                     let read = |part: &String| part.parse().map_err(anyhow::Error::from);
                     asked.entries = list().iter().map(read).collect::<Result<_>>()?;
                 }
+                "--graph-from" => asked.graph_from = list().concat().parse()?,
                 other => bail!("unknown option `{other}`; see the top of benches/speed/main.rs"),
             }
         }

@@ -16,7 +16,7 @@ use tiller::model::runner::{Runner, Wanted};
 use tiller::model::weights::WeightForm;
 use tiller::platform::random;
 use tiller::steer::datastore::Reference;
-use tiller::steer::datastore::approximate::{INDEX_FROM, Index, Matrix};
+use tiller::steer::datastore::approximate::{Index, Matrix};
 use tiller::steer::datastore::build::CHUNK;
 use tiller::steer::datastore::distribution::mix;
 use tiller::steer::datastore::search::{Block, Neighbour, nearest};
@@ -42,7 +42,7 @@ enum Way {
     Graph(Index, usize),
 }
 
-pub fn print(shape: Shape, entries: &[usize]) -> Result<()> {
+pub fn print(shape: Shape, entries: &[usize], graph_from: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("random.gguf");
     checkpoint::write(&path, shape, GgmlDType::BF16)?;
@@ -53,8 +53,9 @@ pub fn print(shape: Shape, entries: &[usize]) -> Result<()> {
     let mut decoder =
         Decoder::load(&checkpoint, spec, &Device::Cpu, form, length, &mut |_, _| true)?;
     let ids: Vec<u32> = (0..PROMPT as u32).map(|at| at * 7).collect();
+    let surface = surface(shape.hidden);
     let queries: Vec<Vec<f32>> =
-        (0..QUERIES).map(|at| row(usize::MAX / 2 + at, shape.hidden)).collect();
+        (0..QUERIES).map(|at| row(usize::MAX / 2 + at, &surface)).collect();
     println!(
         "{} shape, bf16, a datastore asked at every step; best and median of {STEPS}",
         shape.name
@@ -64,11 +65,11 @@ pub fn print(shape: Shape, entries: &[usize]) -> Result<()> {
         "entries", "search", "plain ms", "asked ms", "ratio", "plain ms", "asked ms", "ratio", "MB"
     );
     for &entries in entries {
-        let keys = Arc::new(Matrix { keys: keys(entries, shape.hidden), width: shape.hidden });
+        let keys = Arc::new(Matrix { keys: keys(entries, &surface), width: shape.hidden });
         let blocks = [Block { first: 0, keys: &keys.keys }];
         let mut ways = vec![Way::Exact(1)];
         let mut said = String::new();
-        if entries < INDEX_FROM {
+        if entries < graph_from {
             ways.push(Way::Exact(shape.heads));
         } else {
             let started = Instant::now();
@@ -143,10 +144,17 @@ pub fn print(shape: Shape, entries: &[usize]) -> Result<()> {
     Ok(())
 }
 
-fn keys(entries: usize, width: usize) -> Vec<f16> {
+/// The directions of the surface, `[width]` of [`DIMENSIONS`] each.
+fn surface(width: usize) -> Vec<[f32; DIMENSIONS]> {
+    let along = |column: usize, at: usize| random::unit(2, at as u64, column as u64) as f32 - 0.5;
+    (0..width).map(|column| std::array::from_fn(|at| along(column, at))).collect()
+}
+
+fn keys(entries: usize, surface: &[[f32; DIMENSIONS]]) -> Vec<f16> {
+    let width = surface.len();
     let mut keys = vec![f16::ZERO; entries * width];
     keys.par_chunks_mut(width).enumerate().for_each(|(entry, key)| {
-        for (half, value) in key.iter_mut().zip(row(entry, width)) {
+        for (half, value) in key.iter_mut().zip(row(entry, surface)) {
             *half = f16::from_f32(value);
         }
     });
@@ -154,16 +162,12 @@ fn keys(entries: usize, width: usize) -> Vec<f16> {
 }
 
 /// A state of the size that hidden states after a norm have.
-fn row(entry: usize, width: usize) -> Vec<f32> {
-    let place: Vec<f32> =
-        (0..DIMENSIONS).map(|at| random::normal(1, entry as u64, at as u64)).collect();
-    (0..width)
-        .map(|column| {
-            let along = |(at, place): (usize, &f32)| {
-                place * (random::unit(2, at as u64, column as u64) as f32 - 0.5)
-            };
-            let noise = random::unit(3, entry as u64, column as u64) as f32 - 0.5;
-            place.iter().enumerate().map(along).sum::<f32>() + 0.2 * noise
-        })
-        .collect()
+fn row(entry: usize, surface: &[[f32; DIMENSIONS]]) -> Vec<f32> {
+    let place: [f32; DIMENSIONS] =
+        std::array::from_fn(|at| random::normal(1, entry as u64, at as u64));
+    let value = |(column, along): (usize, &[f32; DIMENSIONS])| {
+        let noise = random::unit(3, entry as u64, column as u64) as f32 - 0.5;
+        place.iter().zip(along).map(|(place, along)| place * along).sum::<f32>() + 0.2 * noise
+    };
+    surface.iter().enumerate().map(value).collect()
 }

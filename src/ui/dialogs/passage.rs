@@ -136,6 +136,8 @@ enum Piece<'a> {
     Value(&'a str),
 }
 
+type Kind<'a> = fn(&'a str) -> Piece<'a>;
+
 fn pieces<'a>(around: &'a Around, value: &Range<usize>) -> Vec<Piece<'a>> {
     let passage = around.passage.as_str();
     let parts = passage.get(..value.start).zip(passage.get(value.clone()));
@@ -144,7 +146,7 @@ fn pieces<'a>(around: &'a Around, value: &Range<usize>) -> Vec<Piece<'a>> {
     let ((front, value), back) = parts.unwrap_or((("", ""), passage));
     let (mut all, mut at) = (Vec::new(), 0);
     let mut headings = around.headings.iter().peekable();
-    let parts: [(fn(&'a str) -> Piece<'a>, &'a str); 5] = [
+    let parts: [(Kind<'a>, &'a str); 5] = [
         (Piece::Around, &around.before),
         (Piece::Passage, front),
         (Piece::Value, value),

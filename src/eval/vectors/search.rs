@@ -105,13 +105,16 @@ pub fn starts(facts: &[Facts; 3]) -> Vec<Strengths> {
     all
 }
 
+/// By domain, the share of each level.
+type Shares = [[f64; 3]; 3];
+
 /// A search over one set of vectors.
 pub struct Search<F> {
     measure: F,
     limits: Limits,
     seen: Vec<(Strengths, Measured)>,
     /// What is expected at every point of the grid, until something new is measured.
-    grid: Option<(Surrogate, Vec<(Strengths, [[f64; 3]; 3])>)>,
+    grid: Option<(Surrogate, Vec<(Strengths, Shares)>)>,
 }
 
 impl<F: FnMut(Strengths) -> Result<Measured>> Search<F> {

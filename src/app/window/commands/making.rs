@@ -50,6 +50,7 @@ impl Window {
                 return self.panels.toasts.offer(told, "Open it", Command::OpenModel(path));
             }
             FileKind::Reward => self.add_reward(&path),
+            FileKind::Judge => self.set_judge(Some(&path)),
             FileKind::Vector => self.add_vector(&path),
         }
         self.panels.toasts.info(told);

@@ -71,14 +71,17 @@ pub fn passage_ui(ui: &mut Ui, state: &mut PassageState, commands: &mut Vec<Comm
         }
     }
     ui.add_space(space::S);
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        let hover = "Open it with the desktop's program for it";
-        if ui.button("Open the file").on_hover_text(hover).clicked() {
-            let (file, page) = (state.file.clone(), state.page());
-            commands.push(Command::OpenDocument { file, page });
-        }
-        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-            ui.add(Label::new(weak(&state.file.display().to_string())).truncate());
+    // A row of its own: alone the layout would take all the height that is left.
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let hover = "Open it with the desktop's program for it";
+            if ui.button("Open the file").on_hover_text(hover).clicked() {
+                let (file, page) = (state.file.clone(), state.page());
+                commands.push(Command::OpenDocument { file, page });
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(Label::new(weak(&state.file.display().to_string())).truncate());
+            });
         });
     });
 }

@@ -277,3 +277,64 @@ fn the_target_for_what_is_dropped() {
     stage.harness.input_mut().hovered_files.push(egui::HoveredFile::default());
     shot(&mut stage, "drop_dark", size);
 }
+
+/// A passage in the reader, with more before and after it than fits.
+fn reader(name: &str, theme: Theme) {
+    let settings =
+        Settings { default_preset: "Greedy".into(), theme, sidebar: false, ..Settings::default() };
+    let size = [980.0, 760.0];
+    let mut stage = Stage::open(Setup { size, settings, ..Setup::default() });
+    // A long question is no entry, and stands in the text all the same.
+    let long = |from: usize| -> String {
+        let lines: Vec<String> =
+            (from..from + 20).map(|at| format!("Stone {at} stands in the sea.")).collect();
+        format!("{{\"question\": \"{}\", \"answer\": \"A stone.\"}}\n", lines.join("\\n"))
+    };
+    let pairs = file(&stage, "pairs.jsonl", &format!("{}{PAIRS}\n{}", long(1), long(21)));
+    stage.drop_files(&[pairs]);
+    stage.until("the store is built", |stage| stage.shows("“Documents” now grounds replies"));
+    stage.set_slider("Weight of Documents", 1.0);
+    stage.talk("Where to?");
+    assert!(stage.shows(STORED), "{}", stage.text());
+    while stage.harness.query_all_by_label("Dismiss").next().is_some() {
+        stage.harness.query_all_by_label("Dismiss").next().expect("one is there").click();
+        stage.settle();
+    }
+    stage.harness.get_by_label_contains("tokens moved by pairs.jsonl").click();
+    stage.settle();
+    stage.until("its tokens are shown", |stage| stage.shows(", moved by documents"));
+    stage.harness.query_all_by_label("Show").next().expect("a way to the passage").click();
+    stage.until("the page is there", |stage| stage.shows("Stone 40 stands in the sea."));
+    // The dialog grows with the page and is put in the middle a frame later.
+    stage.settle();
+    assert!(stage.shows("pairs.jsonl, line 3"), "the place is its title: {}", stage.text());
+    // The text is scrolled: its beginning lies above what is to be seen.
+    let whole = stage.harness.query_all_by_label_contains("Stone 40 stands in the sea.");
+    let places = whole.map(|node| node.rect());
+    let text = places.max_by(|a, b| a.height().total_cmp(&b.height())).expect("it is there");
+    let button = stage.harness.get_by_label("Open the file").rect();
+    assert!(text.top() < 0.0 && text.bottom() > button.bottom(), "{text:?}");
+    stage.harness.remove_cursor();
+    stage.harness.run_steps(20);
+    // Where the files of a test lie differs from run to run, and so does the toy's speed.
+    let row = stage.harness.get_by_label("Open the file").rect();
+    let path = egui::Rect::from_min_max(
+        egui::pos2(0.0, row.top()),
+        egui::pos2(row.left() - 4.0, row.bottom()),
+    );
+    stage.harness.mask(path);
+    let bottom =
+        egui::Rect::from_min_size(egui::pos2(0.0, size[1] - 29.0), egui::vec2(size[0], 29.0));
+    stage.harness.mask(bottom);
+    stage.harness.snapshot_options(name, &SnapshotOptions::new().max_failed_pixels(10));
+}
+
+#[test]
+fn the_reader_light() {
+    reader("passage_light", Theme::Light);
+}
+
+#[test]
+fn the_reader_dark() {
+    reader("passage_dark", Theme::Dark);
+}

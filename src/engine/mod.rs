@@ -2,10 +2,12 @@
 
 mod aside;
 mod building;
+mod clock;
 pub mod event;
 mod guided;
 pub mod guides;
 pub mod handle;
+mod job;
 pub mod judging;
 pub mod making;
 mod mixing;

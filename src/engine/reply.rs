@@ -6,124 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::clock::Clock;
 use super::guided::{self, Driven};
-use super::guides::{Cast, RecipeGuide, Scene};
+use super::guides::{Cast, Scene};
+use super::job::Job;
 use super::mixing::Mixing;
-use super::pair::RecipeAligned;
 use super::prompt::{self, Assembled};
-use super::reward::RecipeReward;
 use super::shared::{Shared, Teller};
-use super::stores::RecipeStore;
-use super::vectors::RecipeVector;
 use super::worker::State;
-use super::{Event, Opening, Prompt, Recipe, ReplyRequest, ReplyTimings, StopReason};
+use super::{Event, Prompt, Recipe, ReplyTimings, StopReason};
 use crate::decode::guide::GuideRule;
 use crate::decode::reply::Ending;
-use crate::decode::{Meter, MixChange, Passes, Progress, Reply, ReplyStart, TokenRule};
-use crate::model::{Loader, Model, ModelFacts};
+use crate::decode::{Meter, MixChange, Progress, Reply, ReplyStart, TokenRule};
+use crate::model::{Loader, Model};
 use crate::platform::{Cancelled, Problem};
 use crate::session::TokenTrace;
 use crate::steer::{KvPolicy, Plan};
-
-/// A reply to make, or to make again.
-pub struct Job {
-    number: u64,
-    asked: Instant,
-    request: ReplyRequest,
-    /// The reply's number in every draw: the request's, or the one of the recipe replayed.
-    draws_as: u64,
-    /// Changes of plan to make again, each before this token of the reply.
-    changes: VecDeque<(usize, Plan)>,
-    /// The prompt a replay must have been given.
-    expects_prompt: Option<String>,
-    /// The passes a replay makes again.
-    again: Option<Passes>,
-    /// The vectors a replay must find as they were.
-    expects_vectors: Vec<RecipeVector>,
-    /// The aligned models it was mixed with.
-    expects_aligned: VecDeque<RecipeAligned>,
-    /// The reward adapter a replay must find as it was.
-    expects_reward: Option<RecipeReward>,
-    /// The guides a replay must find as they were.
-    expects_guides: Vec<RecipeGuide>,
-    /// The datastores a replay must find as they were.
-    expects_stores: Vec<RecipeStore>,
-}
-
-impl Job {
-    /// A new reply.
-    pub fn new(number: u64, asked: Instant, request: ReplyRequest) -> Self {
-        let draws_as = request.id;
-        Self {
-            number,
-            asked,
-            request,
-            draws_as,
-            changes: VecDeque::new(),
-            expects_prompt: None,
-            again: None,
-            expects_vectors: Vec::new(),
-            expects_aligned: VecDeque::new(),
-            expects_reward: None,
-            expects_guides: Vec::new(),
-            expects_stores: Vec::new(),
-        }
-    }
-
-    /// A reply made again. Errors when the recipe is of another model or template.
-    pub fn replay(
-        number: u64,
-        asked: Instant,
-        id: u64,
-        recipe: &Recipe,
-        prompt: Prompt,
-        opening: Opening,
-        facts: &ModelFacts,
-    ) -> Result<Self> {
-        if recipe.model_fingerprint != facts.fingerprint {
-            let what = format!(
-                "this reply was made with {} ({}), and {} ({}) is loaded",
-                recipe.model_name, recipe.model_fingerprint, facts.name, facts.fingerprint
-            );
-            return Err(Problem::new(what).hint("load that model to replay it").into());
-        }
-        let chat = matches!(prompt, Prompt::Chat(_));
-        if chat && recipe.template_fingerprint != facts.template_fingerprint {
-            let what = "this reply was made with another chat template than the model has now";
-            return Err(Problem::new(what).hint("load the model with that template").into());
-        }
-        let read = |text: &str| toml::from_str::<Plan>(text).context("the recipe's plan");
-        let plan = read(&recipe.plan)?;
-        let changes = recipe
-            .plan_changes
-            .iter()
-            .map(|(before, text)| Ok((*before, read(text)?)))
-            .collect::<Result<_>>()?;
-        let expects = &recipe.prompt_fingerprint;
-        let expects_prompt = (!expects.is_empty()).then(|| expects.clone());
-        let request = ReplyRequest { id, prompt, opening, plan };
-        let (draws_as, again) = (recipe.reply, Some(recipe.passes.clone()));
-        let expects_vectors = recipe.vectors.clone();
-        let expects_reward = recipe.reward.clone();
-        let expects_stores = recipe.stores.clone();
-        Ok(Self {
-            number,
-            asked,
-            request,
-            draws_as,
-            changes,
-            expects_prompt,
-            again,
-            expects_vectors,
-            expects_aligned: recipe.aligned.iter().cloned().collect(),
-            expects_reward,
-            expects_guides: recipe.guides.clone(),
-            expects_stores,
-        })
-    }
-}
 
 /// Makes the reply; what happens is told as events. An error is told by the caller.
 ///
@@ -430,29 +330,4 @@ pub(super) fn changed_plan(
     });
     let taken = if for_this { newest.take() } else { None };
     taken.filter(|(reply, _)| *reply == number).map(|(_, plan)| plan)
-}
-
-/// When the parts of a reply began.
-struct Clock {
-    asked: Instant,
-    started: Instant,
-    prefilled: Option<Instant>,
-    first: Option<Instant>,
-}
-
-impl Clock {
-    fn timings(&self, prompt: usize, reused: usize, reply: usize) -> ReplyTimings {
-        let now = Instant::now();
-        let prefilled = self.prefilled.unwrap_or(now);
-        let first = self.first.unwrap_or(now);
-        ReplyTimings {
-            prompt_tokens: prompt,
-            reused_tokens: reused,
-            reply_tokens: reply,
-            prefill_secs: (prefilled - self.started).as_secs_f64(),
-            first_token_secs: (first - self.asked).as_secs_f64(),
-            decode_secs: (now - first).as_secs_f64(),
-            ..ReplyTimings::default()
-        }
-    }
 }

@@ -12,8 +12,9 @@ use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::building::{Builds, Order};
 use super::guides::GuideShelf;
+use super::job::Job;
 use super::pair::Pair;
-use super::reply::{self, Job};
+use super::reply;
 use super::reward::Rewarder;
 use super::shared::{Shared, Teller};
 use super::stores::StoreShelf;

@@ -5,6 +5,7 @@ mod answers;
 mod chat;
 mod commands;
 mod counting;
+mod dialogs;
 mod draw;
 mod history;
 mod jobs;

@@ -1,7 +1,7 @@
 //! Short messages at the upper edge: what happened, and what to do about it. Errors stay until they
 //! are put away; the rest goes by itself.
 
-use egui::{Align, Align2, Area, Context, Layout, RichText, Ui, vec2};
+use egui::{Align, Align2, Area, Context, Layout, Rect, RichText, Ui, vec2};
 
 use super::command::Command;
 use super::icons::{self, Icon};
@@ -34,10 +34,14 @@ pub struct Toasts {
     next_id: u64,
     /// Asked for since the last frame; the time they stay counts from when they are first drawn.
     fresh: Vec<u64>,
+    /// Where they were drawn last.
+    place: Option<Rect>,
 }
 
 const INFO_SECS: f64 = 5.0;
 const OFFER_SECS: f64 = 12.0;
+/// They stay so long after the pointer has left them.
+const LEFT_SECS: f64 = 1.0;
 /// More than this and the oldest go.
 const MOST: usize = 4;
 
@@ -95,6 +99,13 @@ impl Toasts {
                 };
             }
         }
+        // What goes moves the rest, and a click would miss what it was meant for.
+        let pointer = context.input(|input| input.pointer.hover_pos());
+        if self.place.zip(pointer).is_some_and(|(place, pointer)| place.contains(pointer)) {
+            for until in self.toasts.iter_mut().filter_map(|toast| toast.until.as_mut()) {
+                *until = until.max(now + LEFT_SECS);
+            }
+        }
         self.toasts.retain(|toast| toast.until.is_none_or(|until| until > now));
         let next = self.toasts.iter().filter_map(|toast| toast.until).reduce(f64::min);
         if let Some(next) = next {
@@ -107,10 +118,11 @@ impl Toasts {
 /// Draws them above everything else.
 pub fn toasts_ui(context: &Context, toasts: &mut Toasts, commands: &mut Vec<Command>) {
     toasts.settle(context);
+    toasts.place = None;
     if toasts.shown().is_empty() {
         return;
     }
-    Area::new(egui::Id::unique("toasts"))
+    let area = Area::new(egui::Id::unique("toasts"))
         .anchor(Align2::CENTER_TOP, vec2(0.0, 52.0))
         .order(egui::Order::Foreground)
         .show(context, |ui| {
@@ -118,6 +130,7 @@ pub fn toasts_ui(context: &Context, toasts: &mut Toasts, commands: &mut Vec<Comm
                 toast_ui(ui, toast, commands);
             }
         });
+    toasts.place = Some(area.response.rect);
 }
 
 fn toast_ui(ui: &mut Ui, toast: &Toast, commands: &mut Vec<Command>) {
@@ -175,7 +188,11 @@ mod tests {
     use super::*;
 
     fn at(context: &Context, time: f64, toasts: &mut Toasts) {
-        let input = egui::RawInput { time: Some(time), ..egui::RawInput::default() };
+        with(context, time, Vec::new(), toasts);
+    }
+
+    fn with(context: &Context, time: f64, events: Vec<egui::Event>, toasts: &mut Toasts) {
+        let input = egui::RawInput { time: Some(time), events, ..egui::RawInput::default() };
         let output = context.run_ui(input, |ui| toasts_ui(ui.ctx(), toasts, &mut Vec::new()));
         output.drop_without_applying_deltas();
     }
@@ -193,6 +210,23 @@ mod tests {
         assert_eq!(left, [Level::Error]);
         toasts.dismiss(toasts.shown()[0].id);
         assert!(toasts.shown().is_empty());
+    }
+
+    #[test]
+    fn nothing_goes_from_under_the_pointer() {
+        let context = Context::default();
+        let mut toasts = Toasts::default();
+        toasts.info("Saved");
+        at(&context, 1.0, &mut toasts);
+        at(&context, 1.1, &mut toasts);
+        let over = toasts.place.unwrap().center();
+        let late = 1.0 + INFO_SECS + 0.1;
+        with(&context, late, vec![egui::Event::PointerMoved(over)], &mut toasts);
+        assert_eq!(toasts.shown().len(), 1);
+        with(&context, late + 0.1, vec![egui::Event::PointerGone], &mut toasts);
+        assert_eq!(toasts.shown().len(), 1, "not at once either");
+        at(&context, late + LEFT_SECS + 0.1, &mut toasts);
+        assert!(toasts.shown().is_empty() && toasts.place.is_none());
     }
 
     #[test]

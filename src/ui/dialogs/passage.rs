@@ -124,7 +124,10 @@ fn text_ui(ui: &mut Ui, around: &Around, value: &Range<usize>, scrolls: bool) {
     let row = galley.pos_from_cursor(egui::text::CCursor::new(middle));
     let response = ui.add(Label::new(galley).selectable(true));
     if scrolls {
-        ui.scroll_to_rect(row.translate(response.rect.min.to_vec2()), Some(Align::Center));
+        // At once: it has just been opened, so there is nothing to be carried from.
+        let row = row.translate(response.rect.min.to_vec2());
+        let at_once = egui::style::ScrollAnimation::none();
+        ui.scroll_to_rect_animation(row, Some(Align::Center), at_once);
     }
 }
 

@@ -1,3 +1,5 @@
+//! What the window knows of the engine after its events.
+
 use super::*;
 use crate::session::TokenTrace;
 

@@ -1,3 +1,5 @@
+//! What attention gives and its gradients, beside plain loops and finite differences.
+
 use super::*;
 use crate::learn::ops::check;
 
